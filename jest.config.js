@@ -1,0 +1,26 @@
+export default {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/__tests__'],
+  testMatch: ['**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  resolver: '<rootDir>/jest.resolver.cjs',
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022', keepClassNames: true },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  // Tests and examples import the package by its public name; here that name is the source, in the package tests the tarball.
+  moduleNameMapper: {
+    '^express-mcp-auth$': '<rootDir>/lib/index.ts',
+    '^express-mcp-auth/passport$': '<rootDir>/lib/passport/index.ts',
+    '^express-mcp-auth/express-types$': '<rootDir>/lib/express-types.ts',
+  },
+  collectCoverageFrom: ['lib/**/*.ts'],
+  coverageProvider: 'v8',
+  maxWorkers: 2,
+};

@@ -1,0 +1,26 @@
+import type { AuthInfo, AuthInfoExtra, Identity } from '../core/auth-info.js';
+import type { Leaf } from './plan.js';
+
+/** A fresh object for one request, its lists and its `URL` too: changing it never shows in another request. */
+export function authInfo(
+  token: string,
+  leaf: Leaf,
+  identity: Identity,
+  resourceMetadataUrl: string | undefined,
+): AuthInfo {
+  const extra: AuthInfoExtra = { ...identity.extra, source: leaf.name, claims: identity.claims };
+  if (identity.issuer !== undefined) extra.issuer = identity.issuer;
+  else delete extra.issuer;
+  if (identity.subject !== undefined) extra.subject = identity.subject;
+  else delete extra.subject;
+  const auth: AuthInfo = {
+    token,
+    clientId: identity.clientId ?? leaf.name,
+    scopes: identity.scopes.slice(),
+    extra,
+  };
+  if (identity.expiresAt !== undefined) auth.expiresAt = identity.expiresAt;
+  if (leaf.resource !== undefined) auth.resource = new URL(leaf.resource);
+  if (resourceMetadataUrl !== undefined) auth.resourceMetadataUrl = resourceMetadataUrl;
+  return auth;
+}

@@ -1,0 +1,67 @@
+import { hash } from 'node:crypto';
+
+/** The parts of a compact JWS (RFC 7515 section 3.1), read but not verified: they may only ever refuse a token. */
+export interface UnverifiedJwt {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+// RFC 8725 section 3.14 (bis): compact serialisation only. A token without a signature is still a JWT, so that its
+// issuer can refuse it by its algorithm.
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/** Larger tokens are refused before anything looks at them. */
+export const MAX_TOKEN_LENGTH = 16_384;
+
+/** One presented credential. What several sources need of it is computed once. */
+export class Token {
+  readonly value: string;
+  #digest: string | undefined;
+  #jwt: UnverifiedJwt | null | undefined;
+
+  constructor(value: string) {
+    this.value = value;
+  }
+
+  /**
+   * SHA-256 of the whole token, the key of every cache: cheaper than the token as a key, keeps tokens out of the heap,
+   * and the time of a look-up says nothing about the secret.
+   */
+  get digest(): string {
+    this.#digest ??= sha256(this.value);
+    return this.#digest;
+  }
+
+  /** The token as a JWT, or `null` for any other shape. */
+  get jwt(): UnverifiedJwt | null {
+    if (this.#jwt === undefined) this.#jwt = readJwt(this.value);
+    return this.#jwt;
+  }
+
+  /** Hands over the parts of an equal token that were read before. */
+  remember(jwt: UnverifiedJwt): void {
+    this.#jwt = jwt;
+  }
+}
+
+export function sha256(text: string): string {
+  return hash('sha256', text, 'base64');
+}
+
+function readJwt(value: string): UnverifiedJwt | null {
+  if (!COMPACT_JWS.test(value)) return null;
+  const dot = value.indexOf('.');
+  const header = readPart(value.slice(0, dot));
+  if (header === null) return null;
+  const payload = readPart(value.slice(dot + 1, value.lastIndexOf('.')));
+  return payload === null ? null : { header, payload };
+}
+
+function readPart(part: string): Record<string, unknown> | null {
+  try {
+    const json: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
+    return typeof json === 'object' && json !== null && !Array.isArray(json) ? (json as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}

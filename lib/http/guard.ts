@@ -1,0 +1,118 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { authInfo } from '../composition/auth-info.js';
+import { holdsAll, type Judge, type Ruling } from '../composition/judge.js';
+import type { Outline } from '../composition/plan.js';
+import { report } from '../composition/report.js';
+import type { Reason } from '../core/auth-info.js';
+import { publish } from '../core/events.js';
+import { allowAnyOrigin, answerPreflight } from './cors.js';
+import { type Presented, readCredentials } from './credentials.js';
+import type { Next, RequestHandler } from './handler.js';
+import { type Refusal, refusalsOf, sendRefusal } from './refusal.js';
+import { type Settled, setAuth } from './settled.js';
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+export interface Composition {
+  readonly plan: Outline;
+  readonly judge: Judge;
+  /** Verdicts by request, shared by all guards of the composition. */
+  readonly settled: WeakMap<object, Settled>;
+}
+
+/** Judges the credentials of a request; the answer is a refusal, or what was settled about the caller. */
+export type Gate = (req: IncomingMessage) => Refusal | Settled | Promise<Refusal | Settled>;
+
+export function isSettled(answer: Refusal | Settled): answer is Settled {
+  return 'auth' in answer;
+}
+
+/**
+ * @param extraScopes required beside what the composition requires
+ */
+export function gateOf({ plan, judge, settled }: Composition, extraScopes: readonly string[]): Gate {
+  const refusals = refusalsOf(plan, extraScopes);
+
+  const conclude = (req: IncomingMessage, token: string, ruling: Ruling): Refusal | Settled => {
+    report(ruling, extraScopes, req);
+    switch (ruling.outcome) {
+      case 'accept': {
+        const { leaf, identity } = ruling;
+        const entry = { leaf, identity, auth: authInfo(token, leaf, identity, plan.resourceMetadataUrl) };
+        settled.set(req, entry);
+        return entry;
+      }
+      case 'insufficient_scope':
+        return refusals.insufficientScope(ruling.leaf.requiredScopes);
+      case 'reject':
+        return refusals.badToken;
+      case 'unavailable':
+        return refusals.unavailable(ruling.error);
+    }
+  };
+
+  return req => {
+    const before = settled.get(req);
+    if (before !== undefined) {
+      // The identity stands; what this guard asks for beyond the first one is judged by the scopes as they were granted.
+      if (holdsAll(before.leaf, before.identity.scopes, extraScopes)) return before;
+      report({ outcome: 'insufficient_scope', leaf: before.leaf, identity: before.identity }, extraScopes, req);
+      return refusals.insufficientScope(before.leaf.requiredScopes);
+    }
+    const presented = readCredentials(req);
+    if (presented.kind !== 'bearer') {
+      const [reason, refusal] = withoutToken(presented.kind, refusals);
+      publish('rejected', req, () => ({ reason }));
+      return refusal;
+    }
+    const { token } = presented;
+    const ruling = judge(token, extraScopes, req);
+    return ruling instanceof Promise ? ruling.then(later => conclude(req, token, later)) : conclude(req, token, ruling);
+  };
+}
+
+function withoutToken(
+  kind: Exclude<Presented['kind'], 'bearer'>,
+  refusals: ReturnType<typeof refusalsOf>,
+): [Reason, Refusal] {
+  switch (kind) {
+    case 'none':
+      return ['no_credentials', refusals.noCredentials];
+    case 'query':
+      return ['bad_credentials', refusals.queryToken];
+    case 'malformed':
+      return ['bad_credentials', refusals.malformed];
+  }
+}
+
+/** The guard as a request handler: it challenges every method before anything behind it can answer. */
+export function guardOf(composition: Composition, extraScopes: readonly string[]): RequestHandler {
+  const { cors } = composition.plan;
+  const gate = gateOf(composition, extraScopes);
+
+  const finish = (req: IncomingMessage, res: ServerResponse, next: Next, answer: Refusal | Settled): void => {
+    if (isSettled(answer)) {
+      setAuth(req, answer.auth);
+      next();
+    } else {
+      sendRefusal(req, res, answer);
+    }
+  };
+
+  return function mcpGuard(req, res, next) {
+    if (cors) {
+      if (req.method === 'OPTIONS') return answerPreflight(req, res, METHODS);
+      if (!res.headersSent) allowAnyOrigin(res);
+    }
+    const answer = gate(req);
+    if (!(answer instanceof Promise)) return finish(req, res, next, answer);
+    answer
+      .then(settled => finish(req, res, next, settled), next)
+      // What a handler behind next() throws belongs to the process, as it would without a promise in between.
+      .catch(error =>
+        process.nextTick(() => {
+          throw error;
+        }),
+      );
+  };
+}

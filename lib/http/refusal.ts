@@ -1,0 +1,112 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Outline } from '../composition/plan.js';
+import type { UnavailableError } from '../core/errors.js';
+import { type ChallengeParams, challenge } from '../oauth/challenge.js';
+import { unique } from '../oauth/scope.js';
+
+/** How a request is refused: section 5 of the design, row by row. Texts are fixed; reasons go to events. */
+export interface Refusal {
+  readonly status: 400 | 401 | 403 | 503;
+  readonly challenge?: string;
+  readonly retryAfterSeconds?: number;
+  readonly body: string;
+}
+
+export interface Refusals {
+  readonly noCredentials: Refusal;
+  readonly badToken: Refusal;
+  readonly malformed: Refusal;
+  readonly queryToken: Refusal;
+  insufficientScope(required: readonly string[]): Refusal;
+  unavailable(error: UnavailableError): Refusal;
+}
+
+const ONE_TOKEN = 'Send exactly one access token: one word after Bearer, in one Authorization header, never in the URL';
+
+/** The refusals of a guard; all that does not depend on the token is written once. */
+export function refusalsOf(plan: Outline, extraScopes: readonly string[]): Refusals {
+  const { resourceMetadataUrl } = plan;
+  const refusal = (status: Refusal['status'], params: ChallengeParams, body: object): Refusal => ({
+    status,
+    challenge: challenge({ ...params, resourceMetadataUrl }),
+    body: JSON.stringify(body),
+  });
+  const invalidRequest = { error: 'invalid_request', errorDescription: ONE_TOKEN } as const;
+  const invalidRequestBody = { error: 'invalid_request', error_description: `${ONE_TOKEN}.` };
+  const scopes = plan.challengeScopes(unique([...plan.requiredScopes, ...extraScopes]));
+
+  return {
+    noCredentials: refusal(
+      401,
+      { scopes },
+      {
+        error: 'unauthorized',
+        error_description:
+          'This MCP server needs an access token. Send it as "Authorization: Bearer <token>"; the WWW-Authenticate header of this response says where to get one.',
+      },
+    ),
+    badToken: refusal(
+      401,
+      {
+        error: 'invalid_token',
+        errorDescription: 'The access token is invalid, has expired or is not meant for this server',
+        scopes,
+      },
+      {
+        error: 'invalid_token',
+        error_description:
+          'The access token is invalid, has expired or is not meant for this server. To recover, clear the authentication tokens stored for this server in your MCP client and connect again: it then signs in anew.',
+      },
+    ),
+    malformed: refusal(400, invalidRequest, invalidRequestBody),
+    queryToken: refusal(401, invalidRequest, invalidRequestBody),
+    insufficientScope: required => {
+      const asked = plan.challengeScopes(unique([...required, ...extraScopes]));
+      return refusal(
+        403,
+        {
+          error: 'insufficient_scope',
+          errorDescription: 'The access token lacks a scope that this request needs',
+          scopes: asked,
+        },
+        {
+          error: 'insufficient_scope',
+          error_description:
+            'The access token lacks a scope that this request needs. Ask for a token with the scopes in the WWW-Authenticate header of this response.',
+        },
+      );
+    },
+    unavailable: ({ retryAfterSeconds }) => ({
+      status: 503,
+      retryAfterSeconds,
+      body: JSON.stringify({
+        error: 'temporarily_unavailable',
+        error_description: `The access token could not be checked right now. Keep it and try again in ${retryAfterSeconds} seconds.`,
+      }),
+    }),
+  };
+}
+
+/** The headers of a refusal beside those of its body. */
+export function refusalHeaders(refusal: Refusal): Record<string, string> {
+  return {
+    ...(refusal.challenge !== undefined && { 'WWW-Authenticate': refusal.challenge }),
+    ...(refusal.retryAfterSeconds !== undefined && { 'Retry-After': String(refusal.retryAfterSeconds) }),
+    'Cache-Control': 'no-store',
+  };
+}
+
+export function sendRefusal(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
+  // The client left, or something in front (a time-out) has answered already.
+  if (res.headersSent || res.writableEnded || res.destroyed) return;
+  for (const [name, value] of Object.entries(refusalHeaders(refusal))) res.setHeader(name, value);
+  sendJson(req, res, refusal.status, refusal.body);
+}
+
+export function sendJson(req: IncomingMessage, res: ServerResponse, status: number, body: string): void {
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.end(req.method === 'HEAD' ? undefined : body);
+}

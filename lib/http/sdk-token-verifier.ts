@@ -1,0 +1,58 @@
+import type { AuthInfo } from '../core/auth-info.js';
+import { OAuthError, type OAuthErrorCode, UnavailableError } from '../core/errors.js';
+import type { Auth } from './auth.js';
+
+type ErrorClass = new (message: string) => Error;
+
+/** The error classes of SDK v1, which its guard tells apart with `instanceof`. */
+export interface SdkErrorClasses {
+  readonly InvalidTokenError?: ErrorClass | undefined;
+  readonly InsufficientScopeError?: ErrorClass | undefined;
+  readonly ServerError?: ErrorClass | undefined;
+}
+
+// The guards of both SDKs refuse a token that names no expiry; so long may a key pass that has none.
+const NO_EXPIRY_SECONDS = 300;
+
+/**
+ * An `Auth` as the verifier that the official SDKs' own `requireBearerAuth` takes. For SDK v1 pass its error classes,
+ * SDK v2 recognises ours.
+ *
+ * @example
+ * requireBearerAuth({ verifier: sdkTokenVerifier(auth) });                                   // SDK v2
+ * requireBearerAuth({ verifier: sdkTokenVerifier(auth, { InvalidTokenError, InsufficientScopeError, ServerError }) });
+ */
+export function sdkTokenVerifier(auth: Auth, classes: SdkErrorClasses = {}): SdkVerifier {
+  const { InvalidTokenError, InsufficientScopeError, ServerError } = classes;
+  const error = (code: OAuthErrorCode, Class: ErrorClass | undefined, text: string) =>
+    Class === undefined ? new OAuthError(code, text) : new Class(text);
+  return {
+    async verifyAccessToken(token) {
+      try {
+        const found = await auth.verifyToken(token);
+        if (found !== null)
+          return { ...found, expiresAt: found.expiresAt ?? Math.floor(Date.now() / 1_000) + NO_EXPIRY_SECONDS };
+        const verdict = await auth.check(token);
+        throw verdict.outcome === 'accept'
+          ? error(
+              'insufficient_scope',
+              InsufficientScopeError,
+              'The access token lacks a scope that this request needs',
+            )
+          : error(
+              'invalid_token',
+              InvalidTokenError,
+              'The access token is invalid, has expired or is not meant for this server',
+            );
+      } catch (thrown) {
+        if (!(thrown instanceof UnavailableError)) throw thrown;
+        throw error('server_error', ServerError, 'The access token could not be checked right now');
+      }
+    },
+  };
+}
+
+/** What the SDKs call an `OAuthTokenVerifier`. */
+export interface SdkVerifier {
+  verifyAccessToken(token: string): Promise<AuthInfo & { expiresAt: number }>;
+}

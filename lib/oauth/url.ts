@@ -1,0 +1,32 @@
+const LOOPBACK = /^(localhost|(.+\.)?localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+export function isLoopback(hostname: string): boolean {
+  return LOOPBACK.test(hostname.toLowerCase());
+}
+
+/** What is wrong with a URL that users, tokens or credentials travel to, or `null`. It never repeats the URL itself. */
+export function urlProblem(value: string): string | null {
+  let url: URL;
+  try {
+    url = new URL(value);
+  } catch {
+    return 'is not an absolute URL';
+  }
+  if (!/^[\x21-\x7e]+$/.test(value) || /[\\"<>^`{|}]/.test(value))
+    return 'holds characters that a URL may only hold percent-encoded';
+  if (url.username !== '' || url.password !== '') return 'carries a user name or password';
+  if (!/^https?:\/\/[^/]/i.test(value)) return 'is no http(s) URL';
+  if (url.protocol !== 'https:' && !isLoopback(url.hostname)) return 'is http on a host that is not loopback';
+  return null;
+}
+
+/** Scheme and authority of a URL as written, and all that follows. */
+export function splitOrigin(url: string): { origin: string; rest: string } {
+  const [, origin = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\]*)(.*)$/is.exec(url) ?? [];
+  return { origin, rest };
+}
+
+/** The path of a URL as written, without query and fragment. */
+export function pathOf(url: string): string {
+  return splitOrigin(url).rest.replace(/[?#].*$/s, '');
+}

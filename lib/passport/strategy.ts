@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import onHeaders from 'on-headers';
+import { Strategy as BearerStrategy } from 'passport-http-bearer';
+import type { AuthInfo } from '../core/auth-info.js';
+import { type Auth, gateOfAuth } from '../http/auth.js';
+import { isSettled } from '../http/guard.js';
+import { type Refusal, refusalHeaders } from '../http/refusal.js';
+import { setAuth } from '../http/settled.js';
+
+interface PassportRequest extends IncomingMessage {
+  res?: ServerResponse;
+  user?: unknown;
+  authInfo?: unknown;
+}
+
+/** A passport strategy, in the shape that `passport.use` takes. */
+export interface McpStrategy {
+  name: string;
+  authenticate(req: IncomingMessage, options?: unknown): void;
+}
+
+/** The actions that passport lends to a strategy for one request. */
+interface Actions {
+  success(user: AuthInfo, info: object): void;
+  fail(challenge: string | number, status?: number): void;
+  error(error: unknown): void;
+}
+
+/**
+ * Lets `passport.authenticate('mcp', { session: false })` run on an `Auth`: credentials are judged as by its guard,
+ * from the `Authorization` header alone, and refused with its status and challenge. `req.user` and `req.auth` are the
+ * caller, and `getAuth(req)` works behind it. CORS and preflights are the app's.
+ *
+ * @throws ConfigError for anything but an `Auth`, and for one whose audience is known to nobody
+ */
+export function mcpStrategy(auth: Auth): McpStrategy {
+  const gate = gateOfAuth('mcpStrategy', auth);
+  const strategy = new BearerStrategy((_token, done) => done(null, false));
+  strategy.name = 'mcp';
+  // The bearer strategy would read a token from body and query too, so the request is not shown to it.
+  strategy.authenticate = function (this: unknown, req: IncomingMessage): void {
+    // Passport may lend its actions to one object for many requests: they are taken before the first wait.
+    const { success, fail, error } = this as Actions;
+    const conclude = (answer: Awaited<ReturnType<typeof gate>>): void => {
+      if (isSettled(answer)) {
+        setAuth(req, answer.auth);
+        success(answer.auth, { scope: [...answer.auth.scopes] });
+        return;
+      }
+      addHeadersIfRefused(req, answer);
+      if (answer.challenge === undefined) fail(answer.status);
+      else fail(answer.challenge, answer.status);
+    };
+    const answer = gate(req);
+    if (answer instanceof Promise) answer.then(conclude).catch(error);
+    else conclude(answer);
+  };
+  return strategy;
+}
+
+/**
+ * Passport writes challenges on 401 only, and another strategy may still accept: so our headers are added when the
+ * response is written, if it is our refusal that is written.
+ */
+function addHeadersIfRefused(req: PassportRequest, refusal: Refusal): void {
+  const { res, user, authInfo } = req;
+  if (res === undefined || res.headersSent) return;
+  onHeaders(res, function (this: ServerResponse) {
+    const wasAccepted = req.user !== user || req.authInfo !== authInfo;
+    if (wasAccepted || this.statusCode !== refusal.status) return;
+    for (const [name, value] of Object.entries(refusalHeaders(refusal)))
+      if (!this.hasHeader(name)) this.setHeader(name, value);
+  });
+}

@@ -1,0 +1,164 @@
+import { readScopes } from '../composition/options.js';
+import type { Identity } from '../core/auth-info.js';
+import { excerpt } from '../core/events.js';
+import { deepFreeze } from '../core/freeze.js';
+import { kindOf, Options } from '../core/options.js';
+import { type Answer, type Binding, type Claim, FOREIGN, reject } from '../core/source.js';
+import type { Token } from '../core/token.js';
+import { type Auth, createAuth } from '../http/auth.js';
+import { parseScopes } from '../oauth/scope.js';
+import { isEpochSeconds } from './claims.js';
+
+const FACTORY = 'customVerifier';
+
+/** What a verify function answers: the shape of an {@link AuthInfo}, or as much of it as it knows. */
+export interface CustomIdentity {
+  readonly clientId?: string | undefined;
+  readonly scopes?: readonly string[] | undefined;
+  /** Seconds since the epoch; enforced. */
+  readonly expiresAt?: number | undefined;
+  /** The resource the token is for; any other than ours is refused. */
+  readonly resource?: URL | string | undefined;
+  readonly subject?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
+  readonly extra?: Readonly<Record<string, unknown>> | undefined;
+}
+
+type Verify = (token: string) => CustomIdentity | null | undefined | Promise<CustomIdentity | null | undefined>;
+
+/** A verifier of an MCP SDK, v1 or v2. */
+export interface SdkTokenVerifier {
+  // biome-ignore lint/suspicious/noExplicitAny: v1 and v2 declare different shapes, both are read as CustomIdentity
+  verifyAccessToken(token: string): Promise<any>;
+}
+
+export interface CustomVerifierOptions {
+  /** Answers who holds the token, or `null` for one that is not its own. Throwing `UnavailableError` means it could not tell. */
+  readonly verify: Verify | SdkTokenVerifier;
+  /** Whether a token is this verifier's, without I/O. Without it every token that nobody else claims is asked about. */
+  readonly accepts?: ((token: string) => boolean) | undefined;
+  readonly requiredScopes?: readonly string[] | undefined;
+  /** The name in `req.auth.extra.source`. Default `customVerifier`. */
+  readonly name?: string | undefined;
+  /** The clock, in milliseconds like `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/**
+ * Makes a source of a function, or of a verifier written for an MCP SDK. What it throws is sorted: outages are 503,
+ * everything else is a refusal.
+ *
+ * @throws ConfigError for wrong or unknown options
+ */
+export function customVerifier(options: CustomVerifierOptions | SdkTokenVerifier): Auth {
+  const given = isSdkVerifier(options) ? { verify: options } : options;
+  const read = new Options(FACTORY, given, ['verify', 'accepts', 'requiredScopes', 'name', 'now']);
+  const now = read.function<() => number>('now') ?? Date.now;
+  const verify = readVerify(read);
+  return createAuth({
+    factory: FACTORY,
+    name: read.string('name'),
+    settings: { requiredScopes: readScopes(read, 'requiredScopes') },
+    bind: boundTo(verify, read.function<(token: string) => boolean>('accepts'), now),
+  });
+}
+
+/** The binding of a verify function: shared by the verifiers that hand the judgement to somebody else. */
+export function boundTo(verify: Verify, accepts: ((token: string) => boolean) | undefined, now: () => number) {
+  const claim = claimOf(accepts);
+  return (binding: Binding) => ({
+    claim,
+    verify: ({ value }: Token): Answer | Promise<Answer> => {
+      const result = verify(value);
+      return isThenable(result)
+        ? Promise.resolve(result).then(later => judgeResult(later, binding, now()))
+        : judgeResult(result, binding, now());
+    },
+  });
+}
+
+/** An `accepts` option as a claim; one that throws recognises nothing. */
+export function claimOf(accepts: ((token: string) => boolean) | undefined): (token: Token) => Claim {
+  if (accepts === undefined) return () => 'maybe';
+  return ({ value }) => {
+    try {
+      return accepts(value) === true ? 'mine' : 'foreign';
+    } catch {
+      return 'foreign';
+    }
+  };
+}
+
+function judgeResult(result: unknown, binding: Binding, nowMs: number): Answer {
+  if (result === null || result === undefined) return FOREIGN;
+  if (typeof result !== 'object')
+    return reject('malformed', { expected: 'an object or null', received: kindOf(result) });
+  const { clientId, scopes, expiresAt, resource, subject, issuer, claims, extra } = result as CustomIdentity;
+  if (expiresAt !== undefined && expiresAt !== null) {
+    if (!isEpochSeconds(expiresAt))
+      return reject('malformed', {
+        detail: 'expiresAt',
+        expected: 'seconds since the epoch',
+        received: String(expiresAt).slice(0, 40),
+      });
+    if (expiresAt <= Math.floor(nowMs / 1_000)) return reject('expired', { received: `${expiresAt}` });
+  }
+  if (
+    resource !== undefined &&
+    resource !== null &&
+    binding.resource !== undefined &&
+    !binding.isResource(String(resource))
+  )
+    return reject('resource', { expected: binding.resource, received: excerpt(String(resource)) });
+  if (scopes !== undefined && scopes !== null && !Array.isArray(scopes))
+    return reject('malformed', { detail: 'scopes', expected: 'a list', received: kindOf(scopes) });
+  const beside = typeof extra === 'object' && extra !== null ? extra : {};
+  const identity: Identity = {
+    clientId: textOf(clientId),
+    scopes: parseScopes(scopes ?? []),
+    expiresAt: expiresAt ?? undefined,
+    issuer: textOf(issuer) ?? textOf(beside.issuer),
+    subject: textOf(subject) ?? textOf(beside.subject),
+    claims: copyOf(claims ?? beside.claims),
+    extra: beside,
+  };
+  return { outcome: 'accept', identity };
+}
+
+function readVerify(read: Options): Verify {
+  const verify = read.raw('verify');
+  if (isSdkVerifier(verify)) return token => verify.verifyAccessToken(token) as Promise<CustomIdentity | null>;
+  if (typeof verify !== 'function')
+    read.fail(
+      'verify',
+      `must be a function or an object with verifyAccessToken, got ${kindOf(verify)}`,
+      'Give (token) => ({ clientId, scopes }) or null.',
+    );
+  return verify as Verify;
+}
+
+function isSdkVerifier(value: unknown): value is SdkTokenVerifier {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as SdkTokenVerifier).verifyAccessToken === 'function'
+  );
+}
+
+function isThenable(value: unknown): value is PromiseLike<CustomIdentity | null | undefined> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+// Claims are shared and frozen; what the verifier keeps must neither be frozen nor change ours. Only what JSON could
+// say is copied: a claim is data.
+function copyOf(claims: unknown): Readonly<Record<string, unknown>> {
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return Object.freeze({});
+  try {
+    return deepFreeze(structuredClone(claims) as Record<string, unknown>);
+  } catch {
+    return deepFreeze(JSON.parse(JSON.stringify(claims)) as Record<string, unknown>);
+  }
+}

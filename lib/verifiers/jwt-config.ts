@@ -1,0 +1,257 @@
+import { createPublicKey, KeyObject, webcrypto, X509Certificate } from 'node:crypto';
+import type { JWK } from 'jose';
+import { readScopes } from '../composition/options.js';
+import { kindOf, Options } from '../core/options.js';
+import type { Fetch } from '../net/fetch-json.js';
+import { urlProblem } from '../oauth/url.js';
+import { readAudience } from './audience.js';
+import { ASYMMETRIC, HMAC } from './keys/algorithms.js';
+import { discoveredKeySets, type KeySets, oneKeySource, remoteKeySetAt, tenantKeySets } from './keys/key-sets.js';
+import { fixedKeys } from './keys/key-source.js';
+import type { RemoteKeySetOptions } from './keys/remote-key-set.js';
+import { VerificationKey } from './keys/verification-key.js';
+
+const FACTORY = 'jwtVerifier';
+const KEY_SOURCES = ['jwksUri', 'jwks', 'publicKey', 'secret'] as const;
+const OPTIONS = [
+  'issuer',
+  'audience',
+  'dangerouslyAcceptAnyAudience',
+  ...KEY_SOURCES,
+  'algorithms',
+  'requiredScopes',
+  'name',
+  'claims',
+  'typ',
+  'clockToleranceSeconds',
+  'cache',
+  'jwksCache',
+  'fetch',
+  'now',
+];
+const HTTPS_REMEDY = 'Give an absolute https URL (http only for localhost).';
+
+export type IsIssuer = (issuer: string) => boolean;
+
+/** The options of one verifier, checked and complete. */
+export type JwtConfig = ReturnType<typeof readJwtOptions>;
+
+export function readJwtOptions(given: unknown) {
+  const options = new Options(FACTORY, given, OPTIONS);
+  const now = options.function<() => number>('now') ?? Date.now;
+  const fetch = options.function<Fetch>('fetch');
+  const { issuers, isIssuer } = readIssuer(options);
+  const remote = readJwksCache(options, fetch, now);
+  const { keySets, algorithms } = readKeys(options, issuers, remote);
+  return {
+    name: options.string('name'),
+    isIssuer,
+    issuerText: issuers?.join(' ') ?? 'an issuer that the issuer option accepts',
+    audience: readAudience(options),
+    keySets,
+    algorithms: readAlgorithms(options, algorithms),
+    requiredScopes: readScopes(options, 'requiredScopes'),
+    claims: options.function<(payload: Readonly<Record<string, unknown>>) => boolean>('claims'),
+    typ: options.string('typ'),
+    clockToleranceSeconds: options.number('clockToleranceSeconds', { min: 0, max: 3_600, fallback: 5 }),
+    cache: readCache(options),
+    now,
+  };
+}
+
+function readIssuer(options: Options): { issuers: readonly string[] | undefined; isIssuer: IsIssuer } {
+  if (!options.has('issuer'))
+    options.fail('issuer', 'is missing', 'Name the issuer exactly as it stands in the iss claim of its tokens.');
+  if (typeof options.raw('issuer') === 'function') {
+    const predicate = options.function<(issuer: string) => unknown>('issuer') as (issuer: string) => unknown;
+    return { issuers: undefined, isIssuer: issuer => predicate(issuer) === true };
+  }
+  const issuers = options.oneOrMore('issuer') as readonly string[];
+  const known = new Set(issuers);
+  return { issuers, isIssuer: issuer => known.has(issuer) };
+}
+
+function readKeys(
+  options: Options,
+  issuers: readonly string[] | undefined,
+  remote: RemoteKeySetOptions,
+): { keySets: KeySets; algorithms: readonly string[] } {
+  const named = KEY_SOURCES.filter(source => options.has(source));
+  if (named.length > 1)
+    options.fail(named[1] as string, `contradicts ${named[0]}`, `Give exactly one of ${KEY_SOURCES.join(', ')}.`);
+  switch (named[0]) {
+    case 'jwksUri':
+      return { keySets: readJwksUri(options, remote), algorithms: ASYMMETRIC };
+    case 'jwks':
+      return inline(readJwks(options), { ignoreKid: false });
+    case 'publicKey':
+      return inline([readPublicKey(options)], { ignoreKid: true });
+    case 'secret':
+      return inline([readSecret(options)], { ignoreKid: true });
+    default:
+      return { keySets: discovered(options, issuers, remote), algorithms: ASYMMETRIC };
+  }
+}
+
+function inline(keys: readonly VerificationKey[], how: { readonly ignoreKid: boolean }) {
+  const algorithms = [...new Set(keys.flatMap(key => key.algorithms))];
+  return { keySets: oneKeySource(fixedKeys(keys, how)), algorithms };
+}
+
+function discovered(options: Options, issuers: readonly string[] | undefined, remote: RemoteKeySetOptions): KeySets {
+  if (issuers === undefined)
+    options.fail(
+      'jwksUri',
+      'is missing, and a predicate names no issuer to discover keys from',
+      `Give one of ${KEY_SOURCES.join(', ')}.`,
+    );
+  for (const issuer of issuers) {
+    const problem = urlProblem(issuer) ?? (/[?#]/.test(issuer) ? 'has a query or a fragment' : null);
+    if (problem !== null)
+      options.fail(
+        'issuer',
+        `${problem}, so its keys cannot be discovered`,
+        `${HTTPS_REMEDY} Or give one of ${KEY_SOURCES.join(', ')}.`,
+      );
+  }
+  return discoveredKeySets(issuers, remote);
+}
+
+function readJwksUri(options: Options, remote: RemoteKeySetOptions): KeySets {
+  if (typeof options.raw('jwksUri') === 'function')
+    return tenantKeySets(options.function<(issuer: string) => string>('jwksUri') as (issuer: string) => string, remote);
+  const url = options.string('jwksUri') as string;
+  const problem = urlProblem(url);
+  if (problem !== null) options.fail('jwksUri', problem, HTTPS_REMEDY);
+  return oneKeySource(remoteKeySetAt(url, remote));
+}
+
+function readJwks(options: Options): readonly VerificationKey[] {
+  const { keys } = (options.raw('jwks') ?? {}) as { keys?: unknown };
+  if (!Array.isArray(keys))
+    options.fail(
+      'jwks',
+      'must be a JWK Set: an object with a list of keys',
+      'Give { keys: [ … ] } (RFC 7517 section 5).',
+    );
+  if (keys.some(jwk => (jwk as JWK | null)?.kty === 'oct'))
+    options.fail('jwks', 'holds a symmetric key', 'Give public keys here, and a shared secret with the secret option.');
+  if (keys.some(jwk => (jwk as JWK | null)?.d !== undefined))
+    options.fail(
+      'jwks',
+      'holds a private key',
+      'Publish only the public members; the private key belongs to the issuer.',
+    );
+  const read = keys.map(jwk => VerificationKey.read(jwk)).filter(key => key !== null);
+  if (read.length === 0)
+    options.fail(
+      'jwks',
+      'holds no key that can verify a signature',
+      'Give RSA (2048 bits or more), EC or Ed25519 public keys.',
+    );
+  return read;
+}
+
+function readPublicKey(options: Options): VerificationKey {
+  const value = options.raw('publicKey');
+  const remedy = 'Give a PEM text, a JWK or a KeyObject of an RSA (2048 bits or more), EC or Ed25519 public key.';
+  let key: VerificationKey | null = null;
+  try {
+    key = VerificationKey.read(publicJwk(value));
+  } catch {
+    // The message of the parser may quote the key.
+  }
+  if (isPrivate(value))
+    options.fail('publicKey', 'is a private key', 'Give the public half; the private key belongs to the issuer.');
+  if (key === null) options.fail('publicKey', `is no usable public key, got ${kindOf(value)}`, remedy);
+  return key;
+}
+
+function publicJwk(value: unknown): JWK | null {
+  if (value instanceof KeyObject) return value.type === 'public' ? (value.export({ format: 'jwk' }) as JWK) : null;
+  if (value instanceof webcrypto.CryptoKey)
+    return value.type === 'public' ? (KeyObject.from(value).export({ format: 'jwk' }) as JWK) : null;
+  if (typeof value === 'string' || Buffer.isBuffer(value)) {
+    const pem = value.toString();
+    const key = pem.includes('BEGIN CERTIFICATE') ? new X509Certificate(pem).publicKey : createPublicKey(pem);
+    return key.export({ format: 'jwk' }) as JWK;
+  }
+  return value as JWK | null;
+}
+
+function isPrivate(value: unknown): boolean {
+  if (typeof value === 'string' || Buffer.isBuffer(value)) return /BEGIN [A-Z ]*PRIVATE KEY/.test(value.toString());
+  return (
+    (value as { type?: unknown; d?: unknown } | null)?.type === 'private' ||
+    (value as { d?: unknown } | null)?.d !== undefined
+  );
+}
+
+function readSecret(options: Options): VerificationKey {
+  const value = options.raw('secret');
+  const bytes = secretBytes(value);
+  if (bytes === null)
+    options.fail(
+      'secret',
+      `must be a string, bytes or a secret KeyObject, got ${kindOf(value)}`,
+      'Give the shared HMAC secret.',
+    );
+  // RFC 8725 section 3.5 and the key confusion of RS256 with HS256.
+  if (bytes.length < 32)
+    options.fail(
+      'secret',
+      `has ${bytes.length} bytes, expected at least 32`,
+      'Use a random secret: node -e "console.log(crypto.randomBytes(48).toString(\'base64url\'))".',
+    );
+  if (/-----BEGIN|^\s*\{[\s\S]*"kty"/.test(bytes.toString('latin1')))
+    options.fail(
+      'secret',
+      'looks like a key pair or certificate',
+      'Give a public key with the publicKey option; a shared secret is known to nobody else.',
+    );
+  return VerificationKey.read({ kty: 'oct', k: bytes.toString('base64url') }, { secret: true }) as VerificationKey;
+}
+
+function secretBytes(value: unknown): Buffer | null {
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value instanceof KeyObject) return value.type === 'secret' ? value.export() : null;
+  return value instanceof Uint8Array ? Buffer.from(value) : null;
+}
+
+function readAlgorithms(options: Options, possible: readonly string[]): ReadonlySet<string> {
+  const algorithms = options.list('algorithms');
+  if (algorithms === undefined) return new Set(possible);
+  if (algorithms.length === 0)
+    options.fail('algorithms', 'is an empty list', 'Leave it out to allow all that fit the key.');
+  for (const alg of algorithms) {
+    if (possible.includes(alg)) continue;
+    const isKnown = ASYMMETRIC.includes(alg) || (HMAC as readonly string[]).includes(alg);
+    options.fail(
+      'algorithms',
+      `holds ${JSON.stringify(alg)}, which ${isKnown ? 'does not fit the key' : 'is no algorithm that is accepted here'}`,
+      `Choose from ${possible.join(', ')}.`,
+    );
+  }
+  return new Set(algorithms);
+}
+
+function readCache(options: Options): { maxEntries: number; ttlSeconds: number } | null {
+  if (options.raw('cache') === false) return null;
+  const cache = options.nested('cache', ['maxEntries', 'ttlSeconds']);
+  const maxEntries = Math.floor(cache.number('maxEntries', { min: 0, max: 10_000_000, fallback: 10_000 }));
+  const ttlSeconds = cache.number('ttlSeconds', { min: 0, max: 86_400, fallback: 60 });
+  return maxEntries === 0 || ttlSeconds === 0 ? null : { maxEntries, ttlSeconds };
+}
+
+function readJwksCache(options: Options, fetch: Fetch | undefined, now: () => number): RemoteKeySetOptions {
+  const cache = options.nested('jwksCache', ['ttlSeconds', 'staleSeconds', 'burst', 'refillSeconds', 'timeoutMs']);
+  return {
+    ttlSeconds: cache.number('ttlSeconds', { min: 1, max: 86_400, fallback: 600 }),
+    staleSeconds: cache.number('staleSeconds', { min: 0, max: 7 * 86_400, fallback: 3_600 }),
+    burst: Math.floor(cache.number('burst', { min: 1, max: 1_000, fallback: 5 })),
+    refillSeconds: cache.number('refillSeconds', { min: 0.1, max: 86_400, fallback: 10 }),
+    timeoutMs: cache.number('timeoutMs', { min: 1, max: 120_000, fallback: 5_000 }),
+    fetch,
+    now,
+  };
+}

@@ -1,0 +1,66 @@
+import { compactVerify, errors } from 'jose';
+import { LRUCache } from 'lru-cache';
+import type { Rejection } from '../core/auth-info.js';
+import { excerpt } from '../core/events.js';
+import { reject } from '../core/source.js';
+import type { Token } from '../core/token.js';
+import type { KeySource } from './keys/key-source.js';
+import type { VerificationKey } from './keys/verification-key.js';
+
+/** A token without `kid` is tried with this many keys: each costs a signature check. */
+const MAX_CANDIDATES = 4;
+const MAX_REMEMBERED = 5_000;
+
+export interface SignatureOptions {
+  readonly rememberFailures: boolean;
+}
+
+/** Finds the key that signed a token, or says why there is none. Throws `UnavailableError` where it could not tell. */
+export type FindSigner = (
+  token: Token,
+  alg: string,
+  kid: string | undefined,
+  keys: KeySource,
+) => Promise<VerificationKey | Rejection>;
+
+export function signatureCheck({ rememberFailures }: SignatureOptions): FindSigner {
+  // Bad signatures only, by token and key, apart from the good ones so that garbage pushes nothing out.
+  const failures = rememberFailures ? new LRUCache<string, true>({ max: MAX_REMEMBERED }) : undefined;
+
+  const holds = async (token: Token, key: VerificationKey, alg: string): Promise<boolean> => {
+    const id = `${token.digest}.${key.serial}`;
+    if (failures?.has(id)) return false;
+    try {
+      await compactVerify(token.value, await key.import(alg), { algorithms: [alg] });
+      return true;
+    } catch (error) {
+      if (error instanceof errors.JWSSignatureVerificationFailed) failures?.set(id, true);
+      return false;
+    }
+  };
+
+  const signerAmong = async (candidates: readonly VerificationKey[], token: Token, alg: string) => {
+    for (const key of candidates.slice(0, MAX_CANDIDATES)) if (await holds(token, key, alg)) return key;
+    return undefined;
+  };
+
+  return async (token, alg, kid, keys) => {
+    const seen = keys.generation;
+    await keys.settle();
+    let candidates = keys.find(alg, kid);
+    const signer = await signerAmong(candidates, token, alg);
+    if (signer !== undefined) return signer;
+    const why = candidates.length === 0 && kid !== undefined ? 'unknown_kid' : 'mismatch';
+    if (await keys.renew(why, seen)) {
+      candidates = keys.find(alg, kid);
+      const renewed = await signerAmong(candidates, token, alg);
+      if (renewed !== undefined) return renewed;
+    }
+    return candidates.length === 0
+      ? reject('unknown_key', {
+          expected: 'a key of the issuer',
+          received: `kid ${excerpt(kid ?? 'none')}, alg ${alg}`,
+        })
+      : reject('signature');
+  };
+}

@@ -1,0 +1,126 @@
+import { LRUCache } from 'lru-cache';
+import type { Identity, Rejection } from '../core/auth-info.js';
+import { excerpt } from '../core/events.js';
+import { deepFreeze } from '../core/freeze.js';
+import { type Answer, type Binding, type BoundSource, reject } from '../core/source.js';
+import type { Token, UnverifiedJwt } from '../core/token.js';
+import { type Auth, createAuth } from '../http/auth.js';
+import { bindAudience } from './audience.js';
+import { identityOf, judgeConfirmation, judgeTimes, judgeTypes } from './claims.js';
+import { type JwtConfig, readJwtOptions } from './jwt-config.js';
+import type { JwtVerifierOptions } from './jwt-options.js';
+import { signatureCheck } from './jwt-signature.js';
+import type { KeySource } from './keys/key-source.js';
+import type { VerificationKey } from './keys/verification-key.js';
+
+/** What a verified signature proves. Everything else is judged anew on every use, for every composition. */
+interface SignatureFacts {
+  readonly identity: Identity;
+  readonly key: VerificationKey;
+  readonly goodUntil: number;
+}
+
+/**
+ * Verifies JWTs of one issuer or several (RFC 7519, RFC 8725, RFC 9068). All that is cheap is looked at before the
+ * signature; unverified claims only ever refuse. No network I/O before the first token or `ready()`.
+ *
+ * @throws ConfigError for wrong, unknown or contradictory options
+ */
+export function jwtVerifier(options: JwtVerifierOptions): Auth {
+  const config = readJwtOptions(options);
+  const findSigner = signatureCheck({ rememberFailures: config.cache !== null });
+  const verified =
+    config.cache === null
+      ? undefined
+      : new LRUCache<string, SignatureFacts>({
+          max: config.cache.maxEntries,
+          maxSize: config.cache.maxEntries * 4_096,
+        });
+
+  const bind = (binding: Binding): BoundSource => {
+    const judgeUnverified = unverifiedJudge(config, binding);
+
+    const accept = (identity: Identity): Answer =>
+      config.claims === undefined || config.claims(identity.claims) === true
+        ? { outcome: 'accept', identity }
+        : reject('claims');
+
+    const verifySignature = async (token: Token, jwt: UnverifiedJwt, keys: KeySource): Promise<Answer> => {
+      const signer = await findSigner(token, jwt.header.alg as string, jwt.header.kid as string | undefined, keys);
+      if ('outcome' in signer) return signer;
+      const identity = deepFreeze(identityOf(jwt.payload));
+      if (config.cache !== null) {
+        const goodUntil = config.now() + config.cache.ttlSeconds * 1_000;
+        verified?.set(token.digest, { identity, key: signer, goodUntil }, { size: 3 * token.value.length });
+      }
+      return accept(identity);
+    };
+
+    return {
+      claim: ({ jwt }) => (jwt !== null && isOurs(jwt.payload.iss, config) ? 'mine' : 'foreign'),
+      verify: token => {
+        const jwt = token.jwt as UnverifiedJwt;
+        const refusal = judgeUnverified(jwt);
+        if (refusal !== null) return refusal;
+        const keys = config.keySets.of(jwt.payload.iss as string);
+        if (keys === undefined) return reject('unknown_key', { detail: 'no key set for this issuer' });
+        const facts = verified?.get(token.digest);
+        if (facts === undefined || config.now() >= facts.goodUntil) return verifySignature(token, jwt, keys);
+        const settled = keys.settle();
+        if (settled === undefined) return facts.key.live ? accept(facts.identity) : verifySignature(token, jwt, keys);
+        return settled.then(() => (facts.key.live ? accept(facts.identity) : verifySignature(token, jwt, keys)));
+      },
+    };
+  };
+
+  return createAuth({
+    factory: 'jwtVerifier',
+    name: config.name,
+    settings: { requiredScopes: config.requiredScopes },
+    bind,
+    ready: () => config.keySets.ready(),
+    close: () => {
+      config.keySets.close();
+      verified?.clear();
+    },
+  });
+}
+
+function isOurs(issuer: unknown, { isIssuer }: JwtConfig): boolean {
+  try {
+    return typeof issuer === 'string' && isIssuer(issuer);
+  } catch {
+    return false;
+  }
+}
+
+/** Header and claims, before any cryptography: a bad token costs microseconds. */
+function unverifiedJudge(config: JwtConfig, binding: Binding): (jwt: UnverifiedJwt) => Rejection | null {
+  const { algorithms, clockToleranceSeconds, now } = config;
+  const audience = bindAudience('jwtVerifier', config.audience, binding);
+  const typ = config.typ && normalizeTyp(config.typ);
+
+  return ({ header, payload }) => {
+    const { alg, kid } = header;
+    if (typeof alg !== 'string' || !algorithms.has(alg))
+      return reject('algorithm', { expected: [...algorithms].join(' '), received: excerpt(alg ?? 'none') });
+    if (typ !== undefined && normalizeTyp(header.typ) !== typ)
+      return reject('type', { expected: typ, received: excerpt(header.typ ?? 'none') });
+    // RFC 7515 section 4.1.11: no extension is understood here.
+    if (header.crit !== undefined) return reject('critical', { received: excerpt(header.crit) });
+    if (kid !== undefined && typeof kid !== 'string')
+      return reject('malformed', { detail: 'kid', received: excerpt(kid) });
+    if (!isOurs(payload.iss, config))
+      return reject('issuer', { expected: config.issuerText, received: excerpt(payload.iss) });
+    if (!audience.accepts(payload.aud))
+      return reject('audience', { expected: audience.expected, received: excerpt(payload.aud ?? 'none') });
+    if (payload.exp === undefined)
+      return reject('malformed', { detail: 'exp', expected: 'seconds since the epoch', received: 'none' });
+    return judgeTimes(payload, now(), clockToleranceSeconds) ?? judgeTypes(payload) ?? judgeConfirmation(payload);
+  };
+}
+
+// RFC 7515 section 4.1.9: the prefix "application/" may be left out; media types have no case.
+function normalizeTyp(typ: unknown): string | undefined {
+  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : undefined;
+}

@@ -1,0 +1,43 @@
+import type { VerificationKey } from './verification-key.js';
+
+/** Where the keys of an issuer come from. Fixed keys never change; a remote set refreshes itself. */
+export interface KeySource {
+  /** How many times the keys were fetched. */
+  readonly generation: number;
+  /**
+   * Sees to it that a set is there that may answer. `undefined` when it is there already, which is nearly always.
+   *
+   * @throws UnavailableError (or a rejection) when there is none
+   */
+  settle(): Promise<void> | undefined;
+  /** The keys that a header may mean; without `kid` all that fit the algorithm. */
+  find(alg: string, kid: string | undefined): readonly VerificationKey[];
+  /**
+   * Called when no key fitted. True when a fetch ended after `seen`, so that looking again makes sense.
+   *
+   * @param why `unknown_kid` throws UnavailableError where no fetch is allowed or possible; `mismatch` answers false
+   */
+  renew(why: 'unknown_kid' | 'mismatch', seen: number): Promise<boolean>;
+  ready(): Promise<void>;
+  close(): void;
+}
+
+export function matching(
+  keys: readonly VerificationKey[],
+  alg: string,
+  kid: string | undefined,
+): readonly VerificationKey[] {
+  return keys.filter(key => (kid === undefined || key.kid === kid) && key.algorithms.includes(alg));
+}
+
+/** Keys that were given with the options. */
+export function fixedKeys(keys: readonly VerificationKey[], options: { readonly ignoreKid: boolean }): KeySource {
+  return {
+    generation: 0,
+    settle: () => undefined,
+    find: (alg, kid) => matching(keys, alg, options.ignoreKid ? undefined : kid),
+    renew: async () => false,
+    ready: async () => {},
+    close: () => {},
+  };
+}

@@ -1,0 +1,85 @@
+import { webcrypto } from 'node:crypto';
+import { importJWK, type JWK } from 'jose';
+import { algorithmsOf, isSameAlgorithm } from './algorithms.js';
+
+type CryptoKey = webcrypto.CryptoKey;
+
+let serials = 0;
+
+/** One key that verifies signatures, imported once per algorithm. */
+export class VerificationKey {
+  /** Tells keys apart in caches. */
+  readonly serial = ++serials;
+  readonly kid: string | undefined;
+  /** The material and everything that decides about its use, as text: equal text, equal key. */
+  readonly identity: string;
+  /** False once a refreshed set came without it: tokens that it verified are refused, cached ones too. */
+  live = true;
+  readonly #material: JWK;
+  readonly #algorithms: readonly string[];
+  readonly #imported = new Map<string, Promise<CryptoKey>>();
+
+  private constructor(material: JWK, algorithms: readonly string[], kid: string | undefined) {
+    this.#material = material;
+    this.#algorithms = algorithms;
+    this.kid = kid;
+    this.identity = JSON.stringify([material, algorithms, kid ?? null]);
+  }
+
+  /**
+   * Reads a JWK (RFC 7517); `null` for one that cannot verify: private-use type, weak RSA, `use` or `key_ops` for
+   * something else. Only public members are kept, and a symmetric key counts only where a secret was asked for.
+   */
+  static read(value: unknown, options: { readonly secret: boolean } = { secret: false }): VerificationKey | null {
+    if (typeof value !== 'object' || value === null) return null;
+    const jwk = value as JWK & Record<string, unknown>;
+    if (jwk.use !== undefined && jwk.use !== 'sig') return null;
+    if (jwk.key_ops !== undefined && !(Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'))) return null;
+    if (jwk.alg !== undefined && typeof jwk.alg !== 'string') return null;
+    if ((jwk.kty === 'oct') !== options.secret) return null;
+    const material = publicMembers(jwk);
+    if (material === null) return null;
+    const { alg } = jwk;
+    const algorithms = algorithmsOf(jwk).filter(name => alg === undefined || isSameAlgorithm(name, alg));
+    if (algorithms.length === 0) return null;
+    return new VerificationKey(material, algorithms, typeof jwk.kid === 'string' ? jwk.kid : undefined);
+  }
+
+  get algorithms(): readonly string[] {
+    return this.#algorithms;
+  }
+
+  /** Rejects where the material is no key after all. */
+  import(alg: string): Promise<CryptoKey> {
+    let key = this.#imported.get(alg);
+    if (key === undefined) {
+      key =
+        this.#material.kty === 'oct'
+          ? importSecret(this.#material.k as string, alg)
+          : (importJWK(this.#material, alg) as Promise<CryptoKey>);
+      key.catch(() => {});
+      this.#imported.set(alg, key);
+    }
+    return key;
+  }
+}
+
+// jose imports an HMAC key anew for every signature unless it is handed over as a CryptoKey.
+function importSecret(k: string, alg: string): Promise<CryptoKey> {
+  const algorithm = { name: 'HMAC', hash: `SHA-${alg.slice(2)}` };
+  return webcrypto.subtle.importKey('raw', Buffer.from(k, 'base64url'), algorithm, false, ['verify']);
+}
+
+function publicMembers(jwk: Readonly<Record<string, unknown>>): JWK | null {
+  const names = { RSA: ['n', 'e'], EC: ['crv', 'x', 'y'], OKP: ['crv', 'x'], oct: ['k'] }[String(jwk.kty)];
+  if (names === undefined) return null;
+  const members: Record<string, string> = { kty: String(jwk.kty) };
+  for (const name of names) {
+    const value = jwk[name];
+    if (typeof value !== 'string' || value === '') return null;
+    members[name] = value;
+  }
+  // RFC 7518 section 3.3: at least 2048 bits.
+  if (members.kty === 'RSA' && Buffer.from(members.n as string, 'base64url').length < 256) return null;
+  return members as JWK;
+}

@@ -110,7 +110,8 @@ export class Options {
 
   /** Options inside an option. */
   nested(option: string, known: readonly string[]): Options {
-    return new Options(this.#factory, this.#given[option] ?? {}, known, option);
+    const value = this.#given[option];
+    return new Options(this.#factory, value === undefined ? {} : value, known, option);
   }
 }
 

@@ -14,14 +14,25 @@ export interface FrameworkRequest extends IncomingMessage {
   auth?: unknown;
 }
 
-/** The path as Express routes it, absolute-form request targets included. */
+/**
+ * The path as Express routes it, absolute-form request targets included. The root for a target that cannot be parsed:
+ * no router finds a route for one.
+ */
 export function pathOfRequest(req: IncomingMessage): string {
-  return parseUrl(req)?.pathname ?? '/';
+  return orRoot(() => parseUrl(req)?.pathname);
 }
 
 /** The path that the client asked for, before any mount took its part off. */
 export function originalPathOf(req: IncomingMessage): string {
-  return parseUrl.original(req)?.pathname ?? '/';
+  return orRoot(() => parseUrl.original(req)?.pathname);
+}
+
+function orRoot(parse: () => string | null | undefined): string {
+  try {
+    return parse() ?? '/';
+  } catch {
+    return '/';
+  }
 }
 
 /**

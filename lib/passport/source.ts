@@ -2,9 +2,10 @@ import { readScopes } from '../composition/options.js';
 import { UnavailableError } from '../core/errors.js';
 import { kindOf, Options } from '../core/options.js';
 import { isOutage } from '../core/outage.js';
+import { FOREIGN, reject } from '../core/source.js';
 import { type Auth, createAuth } from '../http/auth.js';
 import { parseScopes } from '../oauth/scope.js';
-import { boundTo, type CustomIdentity } from '../verifiers/custom.js';
+import { type CustomIdentity, claimOf, judgeIdentity } from '../verifiers/custom.js';
 
 const FACTORY = 'passportVerifier';
 
@@ -40,17 +41,18 @@ export function passportVerifier(strategy: TokenStrategy, options: PassportVerif
     );
   const accepts = read.function<(token: string) => boolean>('accepts');
   const timeoutMs = read.number('timeoutMs', { min: 1, max: 120_000, fallback: 5_000 });
-  const verify = async (token: string): Promise<CustomIdentity | null> => {
-    const answer = await run(strategy, token, timeoutMs);
-    if (answer.success !== undefined) return identityOf(answer.success.user, answer.success.info);
-    if (accepts === undefined) return null;
-    throw new Error('the strategy refused the token');
-  };
   return createAuth({
     factory: FACTORY,
     name: read.string('name'),
     settings: { requiredScopes: readScopes(read, 'requiredScopes') },
-    bind: boundTo(verify, accepts, Date.now),
+    bind: binding => ({
+      claim: claimOf(accepts),
+      verify: async ({ value }) => {
+        const { success } = await run(strategy, value, timeoutMs);
+        if (success !== undefined) return judgeIdentity(identityOf(success.user, success.info), binding, Date.now());
+        return accepts === undefined ? FOREIGN : reject('refused');
+      },
+    }),
   });
 }
 
@@ -79,7 +81,8 @@ function run(strategy: TokenStrategy, token: string, timeoutMs: number): Promise
       body: {},
     };
     const worker = Object.assign(Object.create(strategy) as TokenStrategy, {
-      success: (user: unknown, info: unknown) => settle(() => resolve({ success: { user, info } }))(),
+      success: (user: unknown, info: unknown) =>
+        user ? settle(() => resolve({ success: { user, info } }))() : refuse(),
       // passport-jwt reports a failed key look-up as a failure with an error.
       fail: (challenge: unknown) => (isOutage(challenge) ? fail(challenge) : refuse()),
       redirect: refuse,

@@ -56,25 +56,20 @@ export function customVerifier(options: CustomVerifierOptions | SdkTokenVerifier
   const read = new Options(FACTORY, given, ['verify', 'accepts', 'requiredScopes', 'name', 'now']);
   const now = read.function<() => number>('now') ?? Date.now;
   const verify = readVerify(read);
+  const claim = claimOf(read.function<(token: string) => boolean>('accepts'));
   return createAuth({
     factory: FACTORY,
     name: read.string('name'),
     settings: { requiredScopes: readScopes(read, 'requiredScopes') },
-    bind: boundTo(verify, read.function<(token: string) => boolean>('accepts'), now),
-  });
-}
-
-/** The binding of a verify function: shared by the verifiers that hand the judgement to somebody else. */
-export function boundTo(verify: Verify, accepts: ((token: string) => boolean) | undefined, now: () => number) {
-  const claim = claimOf(accepts);
-  return (binding: Binding) => ({
-    claim,
-    verify: ({ value }: Token): Answer | Promise<Answer> => {
-      const result = verify(value);
-      return isThenable(result)
-        ? Promise.resolve(result).then(later => judgeResult(later, binding, now()))
-        : judgeResult(result, binding, now());
-    },
+    bind: binding => ({
+      claim,
+      verify: ({ value }) => {
+        const result = verify(value);
+        return isThenable(result)
+          ? Promise.resolve(result).then(later => judgeIdentity(later, binding, now()))
+          : judgeIdentity(result, binding, now());
+      },
+    }),
   });
 }
 
@@ -90,7 +85,8 @@ export function claimOf(accepts: ((token: string) => boolean) | undefined): (tok
   };
 }
 
-function judgeResult(result: unknown, binding: Binding, nowMs: number): Answer {
+/** Judges what somebody else found out about a token: expiry and resource are enforced, nothing is taken on trust. */
+export function judgeIdentity(result: unknown, binding: Binding, nowMs: number): Answer {
   if (result === null || result === undefined) return FOREIGN;
   if (typeof result !== 'object')
     return reject('malformed', { expected: 'an object or null', received: kindOf(result) });

@@ -1,0 +1,22 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { megabytes } from './table.mjs';
+
+const growthLimit = 3e6;
+
+/** The heap of a fresh process at 10 % and at 100 % of a million verifications. */
+export async function measureMemory() {
+  const child = fork(new URL('memory-child.mjs', import.meta.url), { execArgv: ['--expose-gc'] });
+  const [heap] = await once(child, 'message');
+  const [start, end] = [heap.at(0), heap.at(-1)];
+  const growth = end - start;
+  return {
+    what: 'heap after 1e6 verifications (800k repeat, 100k first-seen, 100k forged), against 100k',
+    ours: megabytes(end),
+    baseline: megabytes(start),
+    ratio: `+${megabytes(growth)}`.replace('+-', '-'),
+    goal: `≤ +${megabytes(growthLimit)}`,
+    aim: '',
+    met: growth <= growthLimit,
+  };
+}

@@ -5,7 +5,7 @@ import type { Token } from '../core/token.js';
 import { deadline, type Fetch, fetchJson } from '../net/fetch-json.js';
 import type { Claims } from './claims.js';
 
-export interface IntrospectionClientOptions {
+export interface IntrospectionEndpoint {
   readonly url: string;
   readonly clientId: string;
   readonly clientSecret: string;
@@ -27,7 +27,7 @@ const INACTIVE_SECONDS = 10;
 const MAX_BYTES = 256 * 1_024;
 
 /** Questions to an introspection endpoint (RFC 7662 section 2): remembered, never asked twice at once, bounded. */
-export function introspectionClient(options: IntrospectionClientOptions): Introspect {
+export function introspectionClient(options: IntrospectionEndpoint): Introspect {
   const { cacheTtlSeconds, maxCacheEntries, now } = options;
   const isCaching = cacheTtlSeconds > 0 && maxCacheEntries > 0;
   const answers = isCaching
@@ -77,7 +77,7 @@ export function introspectionClient(options: IntrospectionClientOptions): Intros
   };
 }
 
-function questionOf(options: IntrospectionClientOptions): (token: string) => Promise<{ claims: Claims; size: number }> {
+function questionOf(options: IntrospectionEndpoint): (token: string) => Promise<{ claims: Claims; size: number }> {
   const { url, clientId, clientSecret, method, timeoutMs, fetch } = options;
   const isBasic = method === 'client_secret_basic';
   const headers: Record<string, string> = { 'Content-Type': 'application/x-www-form-urlencoded' };

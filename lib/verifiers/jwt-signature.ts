@@ -11,10 +11,6 @@ import type { VerificationKey } from './keys/verification-key.js';
 const MAX_CANDIDATES = 4;
 const MAX_REMEMBERED = 5_000;
 
-export interface SignatureOptions {
-  readonly rememberFailures: boolean;
-}
-
 /** Finds the key that signed a token, or says why there is none. Throws `UnavailableError` where it could not tell. */
 export type FindSigner = (
   token: Token,
@@ -23,7 +19,7 @@ export type FindSigner = (
   keys: KeySource,
 ) => Promise<VerificationKey | Rejection>;
 
-export function signatureCheck({ rememberFailures }: SignatureOptions): FindSigner {
+export function signatureCheck({ rememberFailures }: { readonly rememberFailures: boolean }): FindSigner {
   // Bad signatures only, by token and key, apart from the good ones so that garbage pushes nothing out.
   const failures = rememberFailures ? new LRUCache<string, true>({ max: MAX_REMEMBERED }) : undefined;
 

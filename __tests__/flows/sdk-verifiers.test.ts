@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { requireBearerAuth as requireBearerAuthV2 } from '@modelcontextprotocol/express';
 import {
+  InsufficientScopeError,
   InvalidTokenError,
   ServerError,
   TemporarilyUnavailableError,
@@ -253,6 +254,36 @@ describe('our sources inside the SDKs’ own requireBearerAuth', () => {
     const verifier = sdkTokenVerifier(auth, { InvalidTokenError, ServerError });
     await expect(verifier.verifyAccessToken('unknown')).rejects.toBeInstanceOf(InvalidTokenError);
     await expect(verifier.verifyAccessToken('down-2')).rejects.toBeInstanceOf(ServerError);
+  });
+
+  test('RS-14: a token that lacks a scope of ours is 403 or 401 with both SDKs, never 500', async () => {
+    const strict = multiAuth(staticTokenVerifier({ [KEY]: { clientId: 'ci', scopes: ['read'] } }), {
+      baseUrl: BASE,
+      requiredScopes: ['write'],
+    });
+    const classes = { InvalidTokenError, InsufficientScopeError, ServerError };
+    const told = requireBearerAuthV1({ verifier: sdkTokenVerifier(strict, classes) });
+    await supertest(express().all('/mcp', told)).post('/mcp').set('Authorization', `Bearer ${KEY}`).expect(403);
+    for (const gate of [
+      requireBearerAuthV1({ verifier: sdkTokenVerifier(strict, { InvalidTokenError, ServerError }) }),
+      requireBearerAuthV2({ verifier: sdkTokenVerifier(strict) }),
+    ]) {
+      const response = await supertest(express().all('/mcp', gate)).post('/mcp').set('Authorization', `Bearer ${KEY}`);
+      expect([401, 403]).toContain(response.status);
+      expect(response.headers['www-authenticate']).toContain('error="');
+    }
+  });
+
+  test('attack 62: a refused token is asked about once', async () => {
+    let asked = 0;
+    const vendor = customVerifier({
+      verify: () => {
+        asked++;
+        return null;
+      },
+    });
+    await expect(sdkTokenVerifier(vendor).verifyAccessToken('unknown')).rejects.toBeInstanceOf(OAuthError);
+    expect(asked).toBe(1);
   });
 
   test('a source alone, bound to nothing, works for a key', async () => {

@@ -106,6 +106,15 @@ describe('mcpStrategy lets passport.authenticate run on an Auth', () => {
   });
 
   test.each([
+    ['nothing', undefined],
+    ['null', null],
+    ['a function of someone else', () => {}],
+    ['an object', { protect: () => {} }],
+  ])('given %s instead of an Auth it is a ConfigError', (_name, value) => {
+    expect(() => mcpStrategy(value as never)).toThrow(ConfigError);
+  });
+
+  test.each([
     ['Express 5', express],
     ['Express 4', express4],
   ])('req.user, req.auth and getAuth(req) agree on %s', async (_version, build) => {
@@ -377,6 +386,32 @@ describe('among other strategies', () => {
     expect(seen[0]?.error).toBeInstanceOf(Error);
     expect(seen[0]?.auth).toBeUndefined();
   });
+
+  test.each([
+    ['req.user', {}],
+    ['a property of the app’s choice', { assignProperty: 'principal' }],
+    ['that property and no info', { assignProperty: 'principal', authInfo: false }],
+  ])(
+    'accepted by another into %s, an answer of the handler with our status is not taken for our refusal',
+    async (_where, options) => {
+      const authenticator = new passport.Passport();
+      authenticator.use(mcpStrategy(composition()));
+      authenticator.use(new ApiKeyStrategy());
+      const application = express().get(
+        '/mcp',
+        authenticator.authenticate(['mcp', 'apikey'], { session: false, ...options }),
+        (req, res) => {
+          res.status(Number(req.query.status)).end();
+        },
+      );
+      for (const [status, headers] of [
+        [401, bearer('wrong')],
+        [403, bearer('other-key-0123456789')],
+        [503, bearer('down-1')],
+      ] as const)
+        clean(await supertest(application).get(`/mcp?status=${status}`).set(headers).set('x-api-key', 'sesame'));
+    },
+  );
 
   test('in either order our token is accepted', async () => {
     for (const names of [

@@ -250,6 +250,18 @@ describe('the answer (RFC 7662 §2.2)', () => {
     expect(await verifier().check('opaque-1')).toMatchObject({ outcome: 'reject', reason: 'confirmation' });
   });
 
+  test.each([
+    ['token_type', 'DPoP'],
+    ['token_type', 'refresh_token'],
+    ['token_use', 'refresh_token'],
+    ['token_use', 'id'],
+    ['typ', 'Refresh'],
+    ['typ', 'ID'],
+  ])('C9 N-3 attack 46: an active token whose %s is %s is no access token', async (member, value) => {
+    server.tokens.set('opaque-1', active({ [member]: value }));
+    expect(await outcome(verifier(), 'opaque-1')).toBe('reject');
+  });
+
   test('changing what one request got shows in no other request, cached or not', async () => {
     server.tokens.set('opaque-1', active({ org: { id: 7 } }));
     const auth = verifier();
@@ -340,6 +352,23 @@ describe('which tokens are asked about', () => {
     }
     expect(server.questions).toHaveLength(0);
     await idp.close();
+  });
+
+  test('an accepts that throws claims nothing', async () => {
+    const auth = verifier({
+      accepts: () => {
+        throw new Error('a bug');
+      },
+    });
+    expect(await outcome(auth, 'opaque-1')).toBe('foreign');
+    expect(server.questions).toHaveLength(0);
+  });
+
+  test('MA-8 attack 54: a token above 16 KiB is refused without a question', async () => {
+    const token = 'a'.repeat(16 * 1024 + 1);
+    server.tokens.set(token, active());
+    expect(await outcome(verifier(), token)).toBe('reject');
+    expect(server.questions).toHaveLength(0);
   });
 
   test('a static key costs no question', async () => {
@@ -598,15 +627,22 @@ describe('the cache', () => {
     expect(await outcome(auth, 'opaque-1')).toBe('foreign');
   });
 
-  test('N-5: an answer is not used past its exp', async () => {
+  test('N-5: an answer accepts nothing past its exp', async () => {
     server.tokens.set('opaque-1', active({ exp: at(10) }));
     const auth = clocked();
     await accepted(auth, 'opaque-1');
     now += 20_000;
     expect(await auth.check('opaque-1')).toMatchObject({ outcome: 'reject', reason: 'expired' });
+  });
+
+  test('N-5: an answer is not kept past its exp, so a token that was prolonged meanwhile is accepted', async () => {
+    server.tokens.set('opaque-1', active({ exp: at(10) }));
+    const auth = clocked();
+    await accepted(auth, 'opaque-1');
     server.tokens.set('opaque-1', active({ exp: at(3600) }));
-    now += 31_000;
+    now += 20_000;
     expect(await outcome(auth, 'opaque-1')).toBe('accept');
+    expect(server.questions).toHaveLength(2);
   });
 
   test('nbf is judged by the clock on a hit too', async () => {
@@ -659,14 +695,24 @@ describe('the cache', () => {
     expect(server.questions).toHaveLength(4);
   });
 
-  test('attack 62: a flood of inactive tokens does not push a good token out of the cache', async () => {
-    server.tokens.set('good', active({ exp: at(3600) }));
-    const auth = clocked({ maxCacheEntries: 50 });
+  test('attack 62: a flood of inactive tokens leaves the cache bounded and a good token good', async () => {
+    const asked: string[] = [];
+    const auth = clocked({
+      maxCacheEntries: 50,
+      fetch: (async (_url: unknown, init?: RequestInit) => {
+        const token = new URLSearchParams(String(init?.body)).get('token') ?? '';
+        asked.push(token);
+        return Response.json(token === 'good' ? active({ exp: at(3600) }) : { active: false });
+      }) as typeof fetch,
+    });
     await accepted(auth, 'good');
     for (let index = 0; index < 300; index++) await outcome(auth, `garbage-${index}`);
-    const before = server.questions.length;
+    asked.length = 0;
+    await outcome(auth, 'garbage-0');
     await accepted(auth, 'good');
-    expect(server.questions).toHaveLength(before);
+    await accepted(auth, 'good');
+    expect(asked).toContain('garbage-0');
+    expect(asked.filter(token => token === 'good').length).toBeLessThan(2);
   });
 
   test('C17: the whole token is the key, so a token that differs in one character never gets the other identity', async () => {

@@ -28,10 +28,11 @@ const ops = (options?: Parameters<typeof staticTokenVerifier>[1]) =>
   staticTokenVerifier({ [OPS]: { clientId: 'ops', scopes: ['read'] } }, options);
 
 let idp: IdentityProvider;
+const opened: IdentityProvider[] = [];
 beforeAll(async () => {
   idp = await identityProvider();
 });
-afterAll(() => idp.close());
+afterAll(() => Promise.all([idp, ...opened].map(server => server.close())));
 
 type RemoteOptions = Parameters<typeof remoteAuth>[0];
 const people = (options: Partial<RemoteOptions> = {}) =>
@@ -169,6 +170,34 @@ describe('ready() and close() of a composition', () => {
     await auth.ready();
     await auth.close();
     await late.close();
+  });
+
+  test.each<[string, (jwt: Auth) => Auth]>([
+    ['listed verifier', jwt => multiAuth([jwt], { baseUrl: BASE })],
+    ['verifier of a wrapped server', jwt => multiAuth(people({ verifier: jwt }), ci())],
+    ['verifier two levels down', jwt => multiAuth(multiAuth(people({ verifier: jwt })))],
+  ])('close() lets go of the fetch under way of a %s', async (_, compose) => {
+    const hanging = await identityProvider();
+    opened.push(hanging);
+    let asked: () => void = () => undefined;
+    let dropped: () => void = () => undefined;
+    const question = new Promise<void>(resolve => {
+      asked = resolve;
+    });
+    const gone = new Promise<void>(resolve => {
+      dropped = resolve;
+    });
+    hanging.intercept = req => {
+      req.socket.once('close', dropped);
+      asked();
+      return true;
+    };
+    const auth = compose(jwtVerifier({ issuer: hanging.issuer, jwksCache: { timeoutMs: 60_000 } }));
+    const ready = thrown(() => auth.ready());
+    await question;
+    await auth.close();
+    await gone;
+    expect(await ready).toBeInstanceOf(UnavailableError);
   });
 
   test('close() can be called twice', async () => {
@@ -490,6 +519,13 @@ describe('without a server (rule 9)', () => {
       authorization_servers: [AS],
       bearer_methods_supported: ['header'],
     });
+  });
+
+  test('a server in the list of verifiers judges its tokens and brings no routes', async () => {
+    const auth = multiAuth([people(), ci()]);
+    expect((await call(auth, await mint(RESOURCE))).body.extra.source).toBe('people');
+    expect((await request(express().use(auth.router)).get(WELL_KNOWN)).status).toBe(404);
+    expect(challenge(await call(auth))).not.toHaveProperty('resource_metadata');
   });
 
   test('a base URL still gives the sources their audience', async () => {

@@ -212,6 +212,20 @@ describe('M6: every pair of sources, in both orders', () => {
     },
   );
 
+  test('many requests at once of all sources through one composition: nobody gets the identity of another', async () => {
+    const specimens = [...firsts.values()];
+    const auth = multiAuth(
+      null,
+      specimens.map(specimen => specimen.source),
+      { baseUrl: BASE },
+    );
+    const jobs = Array.from({ length: 210 }, (_, i) => specimens[i % specimens.length] as Specimen);
+    const answers = await Promise.all(jobs.map(specimen => auth.verifyToken(specimen.good)));
+    expect(answers.map(answer => answer?.extra.source)).toEqual(jobs.map(specimen => specimen.name));
+    expect(answers.map(answer => answer?.token)).toEqual(jobs.map(specimen => specimen.good));
+    expect(new Set(answers).size).toBe(jobs.length);
+  });
+
   test('a token cut short, with a letter changed or with its signature swapped is refused in every pair with jwt', async () => {
     const { source, good, expired } = firsts.get('jwt') as Specimen;
     const [header, payload, signature = ''] = good.split('.');

@@ -87,11 +87,12 @@ describe('who is asked: mine, maybe, foreign (rule 2)', () => {
     const sources: Auth[] = [jwt(), introspection(), api.source, keys('static')];
     for (const order of orders(sources)) {
       const auth = multiAuth(order, { baseUrl: BASE });
-      const answer = await call(auth, good);
-      expect(answer.status).toBe(200);
-      expect(answer.body.extra.source).toBe('jwt');
-      expect((await call(auth, expired)).status).toBe(401);
+      expect((await auth.verifyToken(good))?.extra.source).toBe('jwt');
+      expect(await auth.check(expired)).toMatchObject({ outcome: 'reject', reason: 'expired' });
     }
+    const auth = multiAuth(sources.reverse(), { baseUrl: BASE });
+    expect((await call(auth, good)).body.extra.source).toBe('jwt');
+    expect((await call(auth, expired)).status).toBe(401);
     expect(opaque.asked).toEqual([]);
     expect(api.asked).toEqual([]);
   });
@@ -310,6 +311,28 @@ describe('attacks on the choice of the source', () => {
   });
 });
 
+describe('bounded work', () => {
+  test('MA-8 attack 54: a token beyond 16 KiB reaches no source', async () => {
+    const api = vendor(accepted('vendor'));
+    const auth = multiAuth([api.source, introspection(), jwt()], { baseUrl: BASE });
+    const [header, , signature] = (await idp.mint()).split('.');
+    for (const token of ['x'.repeat(16 * 1024 + 1), `${header}.${'x'.repeat(20_000)}.${signature}`]) {
+      expect((await auth.check(token)).outcome).toBe('reject');
+      expect(await auth.verifyToken(token)).toBeNull();
+    }
+    expect([...api.asked, ...opaque.asked]).toEqual([]);
+  });
+
+  test('C16: many questions at once for one opaque token are one call to the introspection endpoint', async () => {
+    const auth = multiAuth([introspection()], { baseUrl: BASE });
+    opaque.answers.set('busy-token', active({ client_id: 'app' }));
+    const answers = await Promise.all(Array.from({ length: 50 }, () => auth.verifyToken('busy-token')));
+    expect(new Set(answers.map(answer => answer?.clientId))).toEqual(new Set(['app']));
+    expect(new Set(answers).size).toBe(50);
+    expect(opaque.asked).toEqual(['busy-token']);
+  });
+});
+
 describe('the first acceptance whose scope rule holds wins (rule 3)', () => {
   test('the order of the list decides between two sources that know one token', async () => {
     expect((await multiAuth([keys('first'), keys('second')]).verifyToken(KEY))?.clientId).toBe('first');
@@ -377,6 +400,8 @@ describe('what an error of a source means (rule 4)', () => {
     ['ETIMEDOUT', () => coded('ETIMEDOUT')],
     ['EHOSTUNREACH', () => coded('EHOSTUNREACH')],
     ['a connect time-out of undici', () => coded('UND_ERR_CONNECT_TIMEOUT')],
+    ['EPROTO, a failed TLS handshake', () => coded('EPROTO')],
+    ['a certificate that has expired', () => coded('CERT_HAS_EXPIRED', 'certificate has expired')],
     ['AbortError', () => thrown(() => fetch('http://127.0.0.1:9', { signal: AbortSignal.abort() }))],
     [
       'TimeoutError',
@@ -422,6 +447,10 @@ describe('what an error of a source means (rule 4)', () => {
     ['null', () => null],
     ['undefined', () => undefined],
     ['a plain object', () => ({ message: 'nope' })],
+    [
+      'an object whose members throw when they are read',
+      () => Object.defineProperty(new Error('no'), 'code', { get: () => JSON.parse('<html>') }),
+    ],
   ];
 
   const ways: [string, (error: unknown) => () => unknown][] = [
@@ -626,10 +655,10 @@ describe('composition of compositions (rule 10)', () => {
     ['F', 'U', 503],
     ['L', 'U', 403],
     ['U', 'L', 403],
-    ['L', 'A', 200],
     ['U', 'A', 200],
     ['R', 'A', 200],
     ['A', 'U', 200],
+    ['A', 'L', 200],
   ])(
     '%s in a nested composition and %s beside it answer %i, in the server position and in the list',
     async (inner, outer, status) => {
@@ -641,6 +670,12 @@ describe('composition of compositions (rule 10)', () => {
         expect((await call(auth, 'token')).status).toBe(status);
     },
   );
+
+  test('a shortfall in a nested composition is followed by an acceptance beside it', async () => {
+    expect((await call(multiAuth(null, [multiAuth([leaf('L', 'inner')]), leaf('A', 'outer')]), 'token')).status).toBe(
+      200,
+    );
+  });
 
   test('mine, maybe and foreign are asked through two levels: a nested JWT source keeps its tokens from every vendor', async () => {
     const [outside, inside] = [vendor(accepted('outside')), vendor(accepted('inside'))];

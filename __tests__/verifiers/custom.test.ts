@@ -50,6 +50,10 @@ describe('customVerifier: what verify() answers', () => {
     ['a string', 'user'],
     ['a number', 42],
     ['a list', []],
+    ['an Error', new Error('no')],
+    ['a Map', new Map()],
+    ['an error document', { error: 'invalid_token' }],
+    ['the response of a fetch', Response.json({ error: 'invalid_token' }, { status: 401 })],
   ])('%s lets nobody in', async (_, answer) => {
     const auth = answering(answer);
     expect((await auth.check('token')).outcome).not.toBe('accept');

@@ -1,0 +1,127 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { close, listen } from '../support/identity-provider.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+interface Quickstart {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Resolves once the output contains the text, or fails with what there was when the process ended. */
+  until(text: string): Promise<string>;
+  end(signal?: NodeJS.Signals): Promise<[number | null, string | null]>;
+}
+
+/** Starts what `npm start` starts, without the build before it. */
+function quickstart(environment: Record<string, string>): Quickstart {
+  const env = { ...process.env, NODE_OPTIONS: '', ...environment };
+  const child = spawn(scripts.start, { cwd: root, env, shell: true, detached: true });
+  let text = '';
+  child.stdout.on('data', chunk => (text += chunk));
+  child.stderr.on('data', chunk => (text += chunk));
+  const closed = once(child, 'close') as Promise<[number | null, string | null]>;
+  return {
+    child,
+    output: () => text,
+    until: wanted =>
+      new Promise((resolve, reject) => {
+        const look = () => text.includes(wanted) && resolve(text);
+        child.stdout.on('data', look);
+        void closed.then(() => reject(new Error(`ended without "${wanted}":\n${text}`)));
+        look();
+      }),
+    end: signal => {
+      // To the whole group, as a terminal does on Ctrl-C, and once more, as npm does that passes it on.
+      if (signal) process.kill(-(child.pid as number), signal);
+      if (signal) child.kill(signal);
+      return closed;
+    },
+  };
+}
+
+const shell = (command: string) =>
+  new Promise<string>((resolve, reject) => {
+    execFile('bash', ['-euc', command], (error, stdout) => (error ? reject(error) : resolve(stdout)));
+  });
+
+/** The commands that the quickstart prints, by the comment above each. */
+function commands(output: string): Map<string, string> {
+  const blocks = output.matchAll(/^# (.+)\n(curl (?:.*\\\n)*.*)$/gm);
+  return new Map([...blocks].map(([, title, command]) => [title as string, command as string]));
+}
+
+describe('npm start', () => {
+  let run: Quickstart;
+  let output: string;
+  beforeAll(async () => {
+    run = quickstart({ PORT: '0' });
+    output = await run.until('Serving until Ctrl-C.');
+  }, 30_000);
+  afterAll(() => {
+    if (run.child.exitCode === null) process.kill(-(run.child.pid as number), 'SIGKILL');
+  });
+
+  test('shows three identities, each with the source that recognised it', () => {
+    expect(output).toMatch(/a person.* source people, client desktop-app, subject user-1\n/);
+    expect(output).toMatch(/a service.* source services, client nightly-report, subject nightly-report\n/);
+    expect(output).toMatch(/CI.* source keys, client ci\n/);
+  });
+
+  test.each([
+    ['no token', 401, []],
+    ['an expired token', 401, ['error="invalid_token"']],
+    ['a foreign audience', 401, ['error="invalid_token"']],
+    ['a missing scope', 403, ['error="insufficient_scope"']],
+  ])('shows that %s gets %d and how to go on', (what, status, errors) => {
+    const block = new RegExp(`^  ${what} +${status}  WWW-Authenticate: Bearer\\n((?: {20,}.*\\n)+)`, 'm').exec(output);
+    const lines = block?.[1]?.trim().split(/\n\s+/) ?? [];
+    expect(lines).toEqual(expect.arrayContaining(['scope="tools"', ...errors]));
+    expect(lines.join()).toMatch(
+      /resource_metadata="http:\/\/127\.0\.0\.1:\d+\/\.well-known\/oauth-protected-resource\/mcp"/,
+    );
+    expect(lines.filter(line => line.startsWith('error='))).toEqual(errors);
+  });
+
+  test('prints curl lines that work when they are pasted', async () => {
+    const printed = commands(output);
+    expect(printed.size).toBe(4);
+    const answers = new Map<string, string>();
+    for (const [title, command] of printed) answers.set(title.split(',')[0] as string, await shell(command));
+    const metadata = JSON.parse(answers.get('where a client without a token is sent') as string);
+    expect(metadata).toMatchObject({ resource: /http\S+\/mcp/.exec(output)?.[0], scopes_supported: ['tools'] });
+    const sourceOf = (title: string) => /\\"source\\":\\"(\w+)\\"/.exec(answers.get(title) as string)?.[1];
+    expect(['as a person', 'as a service', 'as CI'].map(sourceOf)).toEqual(['people', 'services', 'keys']);
+  });
+
+  test('ends on Ctrl-C with exit code 0 and without an error', async () => {
+    const [code, signal] = await run.end('SIGINT');
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
+    expect(run.output().slice(output.length).trim()).toBe('Stopped.');
+  });
+});
+
+describe('npm start, otherwise', () => {
+  test('ends on SIGTERM with exit code 0, even before it has shown everything', async () => {
+    const run = quickstart({ PORT: '0' });
+    await run.until('MCP server at');
+    const [code] = await run.end('SIGTERM');
+    expect({ code, output: run.output() }).toEqual({ code: 0, output: expect.stringContaining('Stopped.') });
+  }, 30_000);
+
+  test('says in a sentence that the port is taken', async () => {
+    const server = createServer();
+    await listen(server);
+    const { port } = server.address() as AddressInfo;
+    const run = quickstart({ PORT: String(port) });
+    const [code] = await run.end();
+    await close(server);
+    expect(code).toBe(1);
+    expect(run.output().trim()).toBe(`Port ${port} is taken. Choose another one: PORT=${port + 1} npm start`);
+  }, 30_000);
+});

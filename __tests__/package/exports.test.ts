@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import * as main from 'express-mcp-auth';
+import * as passport from 'express-mcp-auth/passport';
+import { nodesOf, root } from './source-tree.js';
+
+const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** The names that an entry exports as types only. */
+function typeNames(file: string): string[] {
+  const declarations = nodesOf(readFileSync(join(root, 'lib', file), 'utf8')).filter(node =>
+    node.type.startsWith('Export'),
+  );
+  const names = declarations.flatMap(node => {
+    if (node.type === 'ExportAllDeclaration') return ['*'];
+    if (node.type === 'ExportDeclaration') return /^Ts/.test(node.declaration.type) ? [node.declaration.id.value] : [];
+    if (node.type !== 'ExportNamedDeclaration') return [];
+    const types = node.specifiers.filter((one: { isTypeOnly: boolean }) => node.typeOnly || one.isTypeOnly);
+    return types.map(
+      (one: { orig: { value: string }; exported?: { value: string } }) => (one.exported ?? one.orig).value,
+    );
+  });
+  return names.sort();
+}
+
+/** Runs a line as a module of this very package, where its own name resolves through `exports`. */
+function run(line: string): string {
+  const args = ['--input-type=module', '--eval', line];
+  return execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' }).trim();
+}
+
+describe('the public names', () => {
+  test('of the main entry', () => {
+    expect(Object.keys(main).sort()).toEqual([
+      'ConfigError',
+      'OAuthError',
+      'UnavailableError',
+      'customVerifier',
+      'debugVerifier',
+      'getAuth',
+      'introspectionVerifier',
+      'jwtVerifier',
+      'multiAuth',
+      'remoteAuth',
+      'sdkTokenVerifier',
+      'staticTokenVerifier',
+    ]);
+  });
+
+  test('of the main entry, types', () => {
+    expect(typeNames('index.ts')).toEqual([
+      'Auth',
+      'AuthInfo',
+      'AuthInfoExtra',
+      'CustomIdentity',
+      'CustomVerifierOptions',
+      'DebugVerifierOptions',
+      'EventMap',
+      'EventMessage',
+      'EventName',
+      'IntrospectionVerifierOptions',
+      'JwtAlgorithm',
+      'JwtVerifierOptions',
+      'MultiAuthOptions',
+      'Next',
+      'OAuthErrorCode',
+      'Reason',
+      'RemoteAuthOptions',
+      'RequestHandler',
+      'SdkErrorClasses',
+      'SdkTokenVerifier',
+      'StaticToken',
+      'StaticTokenVerifierOptions',
+      'Verdict',
+    ]);
+  });
+
+  test('of ./passport', () => {
+    expect(Object.keys(passport).sort()).toEqual(['mcpStrategy', 'passportVerifier']);
+    expect(typeNames('passport/index.ts')).toEqual(['McpStrategy', 'PassportVerifierOptions', 'TokenStrategy']);
+  });
+
+  test('the entries of package.json are these four', () => {
+    expect(Object.keys(entries)).toEqual(['.', './passport', './express-types', './package.json']);
+  });
+
+  test('none is a default export, and none is re-exported wholesale', () => {
+    expect([...Object.keys(main), ...Object.keys(passport)]).not.toContain('default');
+    expect([...typeNames('index.ts'), ...typeNames('passport/index.ts')]).not.toContain('*');
+  });
+
+  test('./express-types exports nothing at run time', () => {
+    expect(run(`console.log(Object.keys(await import('express-mcp-auth/express-types')).length)`)).toBe('0');
+  });
+
+  test.each(['express-mcp-auth/dist/index.js', 'express-mcp-auth/lib/index.ts', 'express-mcp-auth/verifiers/jwt'])(
+    'a deep import of %s is refused',
+    name => {
+      const line = `await import('${name}').catch(error => console.log(error.code))`;
+      expect(run(line)).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED');
+    },
+  );
+
+  test('the version that package.json exports is readable', () => {
+    const line = `import p from 'express-mcp-auth/package.json' with { type: 'json' }; console.log(p.name)`;
+    expect(run(line)).toBe('express-mcp-auth');
+  });
+});

@@ -45,6 +45,7 @@ describe('jwtVerifier: wrong options are a ConfigError when the factory is calle
   const es = keyPair('ES256');
   const rsa = keyPair('RS256');
   const jwks = { keys: [{ ...es.jwk, kid: 'one' }] };
+  const bare = (pair: typeof rsa) => pair.pem.replace(/-----.*-----|\n/g, '');
 
   test.each<[string, unknown]>([
     ['no options at all', undefined],
@@ -85,6 +86,12 @@ describe('jwtVerifier: wrong options are a ConfigError when the factory is calle
       'a symmetric JWK as publicKey',
       { ...keyless, publicKey: { kty: 'oct', k: Buffer.alloc(32).toString('base64url') } },
     ],
+    ['a JWK whose point is on no curve', { ...keyless, publicKey: { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA' } }],
+    ['an Ed25519 JWK that is too short', { ...keyless, publicKey: { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' } }],
+    [
+      'jwks with nothing but a broken key',
+      { ...keyless, jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }] } },
+    ],
     ['a private key as PEM', { ...keyless, publicKey: rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }) }],
     ['a private key as JWK', { ...keyless, publicKey: es.privateKey.export({ format: 'jwk' }) }],
     ['a private KeyObject', { ...keyless, publicKey: es.privateKey }],
@@ -101,6 +108,15 @@ describe('jwtVerifier: wrong options are a ConfigError when the factory is calle
     ['a number as secret', { ...keyless, secret: 42 }],
     ['a public key as secret (C7, attack 38)', { ...keyless, secret: es.pem }],
     ['a public key in bytes as secret (C7, attack 38)', { ...keyless, secret: Buffer.from(rsa.pem) }],
+    [
+      'a public key in DER as secret (C7, attack 38)',
+      { ...keyless, secret: rsa.publicKey.export({ type: 'spki', format: 'der' }) },
+    ],
+    [
+      'a public key as bare base64, as some consoles show it, as secret (C7, attack 38)',
+      { ...keyless, secret: bare(rsa) },
+    ],
+    ['a JWK as JSON as secret (C7, attack 38)', { ...keyless, secret: JSON.stringify(rsa.jwk) }],
     ['jwksUri and jwks', { ...keyless, jwksUri: `${ISSUER}/jwks`, jwks }],
     ['jwksUri and publicKey', { ...keyless, jwksUri: `${ISSUER}/jwks`, publicKey: es.pem }],
     ['jwksUri and secret', { ...good, jwksUri: `${ISSUER}/jwks` }],
@@ -212,6 +228,12 @@ describe('jwtVerifier: wrong options are a ConfigError when the factory is calle
       expect(everything).not.toContain(SECRET);
       expect(everything).not.toContain(short);
     }
+  });
+
+  test('a jwksUri with a password in it is refused, and the password is not shown', () => {
+    const error = configError({ ...keyless, jwksUri: 'https://user:hunter2-hunter2@keys.example.com/jwks' });
+    expect(error.option).toBe('jwksUri');
+    expect(`${error.message} ${inspect(error, { depth: 9 })}`).not.toContain('hunter2');
   });
 
   test('the factory itself sends nothing, whatever the key source', () => {

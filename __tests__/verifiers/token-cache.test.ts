@@ -22,6 +22,11 @@ afterEach(() => verified.mockRestore());
 
 const checks = () => verified.mock.calls.length;
 
+/** Does something `count` times, a hundred at once. */
+async function crowd(count: number, act: (index: number) => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < count; i += 100) await Promise.all(Array.from({ length: 100 }, (_, j) => act(i + j)));
+}
+
 const verifier = (options: Partial<JwtVerifierOptions> = {}) =>
   jwtVerifier({ issuer: ISSUER, audience: 'api', secret: SECRET, now: clock.now, ...options });
 
@@ -78,7 +83,7 @@ describe('verified-token cache: it saves the signature check', () => {
     const pad = 'p'.repeat(11_000);
     const first = token({ jti: 'first', pad });
     expect(await judge(auth, first)).toBe('accept');
-    for (let i = 0; i < 8_000; i++) await auth.check(token({ jti: i, pad }));
+    await crowd(3_000, i => auth.check(token({ jti: i, pad })));
     verified.mockClear();
     expect(await judge(auth, first)).toBe('accept');
     expect(checks()).toBe(1);
@@ -266,7 +271,7 @@ describe('negative cache: bad signatures, by token and key', () => {
     const auth = verifier({ cache: { maxEntries: 3 } });
     const bad = token({}, evil);
     expect(await judge(auth, bad)).toBe('signature');
-    for (let i = 0; i < 12_000; i++) await auth.check(token({ jti: i }, evil));
+    await crowd(11_000, i => auth.check(token({ jti: i }, evil)));
     verified.mockClear();
     expect(await judge(auth, bad)).toBe('signature');
     expect(checks()).toBe(1);

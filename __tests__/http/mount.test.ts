@@ -242,7 +242,7 @@ describe.each(versions)('where the guard stands in $version', ({ make, all }) =>
 
     test('attack 89: mounted by Connect around or inside, everything below is guarded as well', async () => {
       const inside = connect();
-      inside.use('/api', remote({ baseUrl: `${BASE}/api` }) as unknown as connect.HandleFunction);
+      inside.use('/api', remote({ baseUrl: `${BASE}/api` }));
       const around = make();
       around.use(inside as unknown as express.RequestHandler, hello);
       const inner = make();
@@ -344,6 +344,30 @@ describe.each(versions)('where the guard stands in $version', ({ make, all }) =>
       expect(codes()).toEqual(['MCP_AUTH_UNGUARDED']);
       expect(warnings.seen[0]?.text).not.toMatch(/a-secret/);
     });
+  });
+
+  test('attack 95: a warning repeats no more of a long path than helps, in one line', async () => {
+    const app = make();
+    app.use(remote());
+    app.use(hello);
+    const origin = await serve(asListener(app));
+    const target = `/rpc"%0a\\${'x'.repeat(8_000)}`;
+    const headers = [['Mcp-Session-Id', 'x'] as const];
+    expect((await send(origin, target, { headers })).status).toBe(200);
+    expect(codes()).toEqual(['MCP_AUTH_UNGUARDED']);
+    expect(warnings.seen[0]?.text).toMatch(/^[\x20-\x7e]{1,1000}$/);
+  });
+
+  test('J8: a body that was parsed before the guard or is parsed behind it arrives', async () => {
+    for (const order of ['before', 'behind']) {
+      const app = make();
+      if (order === 'before') app.use(express.json());
+      app.use(multiAuth([counted().verifier]));
+      if (order === 'behind') app.use(express.json());
+      app.post('/mcp', (req, res) => void res.json(req.body));
+      const response = await request(app).post('/mcp').auth(READER, { type: 'bearer' }).send({ jsonrpc: '2.0' });
+      expect([order, response.body]).toEqual([order, { jsonrpc: '2.0' }]);
+    }
   });
 
   describe('path tricks against the routing of Express itself', () => {

@@ -54,7 +54,7 @@ describe.each(platforms)('the guard on $name', platform => {
     return { auth, origin, calls: target.calls };
   }
 
-  test('RS-12 C-9 A24: a request without credentials gets 401 with resource_metadata and scope and no error code', async () => {
+  test('RS-12 C-9 A14 A24: a request without credentials gets 401 with resource_metadata and scope and no error code', async () => {
     const { origin, calls } = await guarded();
     const response = await request(origin).post('/mcp').send({ jsonrpc: '2.0' });
     expect(response.status).toBe(401);
@@ -92,7 +92,7 @@ describe.each(platforms)('the guard on $name', platform => {
     expect(calls).toEqual([]);
   });
 
-  test('RS-14 RS-15 C-9: a token without the scope gets 403 with every scope the request needs', async () => {
+  test('RS-14 RS-15 C-9 A14: a token without the scope gets 403 with every scope the request needs', async () => {
     const { origin, calls } = await guarded(remote({ requiredScopes: ['read', 'write'] }));
     for (const token of [NARROW, READER]) {
       const response = await request(origin).get('/mcp').auth(token, { type: 'bearer' });
@@ -237,7 +237,7 @@ describe.each(platforms)('the guard on $name', platform => {
     expect(response.body.sent).toBe(body);
   });
 
-  test('RS-24 A23 attack 90: every method is challenged before the handler can answer 404, 405 or 406', async () => {
+  test('RS-24 RS-31 A23 attack 90: every method is challenged before the handler can answer 404, 405 or 406', async () => {
     const { origin, calls } = await guarded();
     for (const method of METHODS.filter(name => name !== 'CONNECT' && name !== 'OPTIONS')) {
       const answer = await send(origin, '/mcp', {
@@ -249,6 +249,7 @@ describe.each(platforms)('the guard on $name', platform => {
         ],
       });
       expect([method, answer.status]).toEqual([method, 401]);
+      expect(answer.text === '').toBe(method === 'HEAD');
       expect(challengeOf(answer.header('www-authenticate')).params.resource_metadata).toBe(METADATA);
     }
     expect(calls).toEqual([]);
@@ -353,6 +354,17 @@ describe.each(platforms)('the guard on $name', platform => {
       if (target.startsWith('/mcp/')) expect([400, 401]).toContain(answer.status);
     },
   );
+
+  if (platform.name !== 'Connect 3')
+    // Connect itself throws for these before any handler runs.
+    test.each(['http://[/mcp', 'http://a[b/mcp', 'http://[::1/mcp?x'])(
+      'attack 89: the target %s, which cannot be parsed, is in doubt and reaches no handler without a token',
+      async target => {
+        const { origin, calls } = await guarded();
+        expect((await send(origin, target)).status).toBeLessThan(500);
+        expect(calls).toEqual([]);
+      },
+    );
 
   test.each([
     '/',
@@ -559,12 +571,13 @@ describe.each(platforms)('the guard on $name', platform => {
     }
   });
 
-  test('`protect()` behind the guard of its composition reuses the verdict: one verification for three guards', async () => {
+  test('`protect()` behind the guard of its composition reuses the verdict: one verification for four guards', async () => {
     const { asked, verifier } = counted();
     const auth = multiAuth([verifier]);
     const target = endpoint();
     const origin = await serve(
       platform.app(
+        asStep(auth),
         asStep(auth),
         asStep(auth.protect()),
         asStep(auth.protect({ requiredScopes: ['read'] })),

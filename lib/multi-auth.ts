@@ -2,8 +2,10 @@ import type { CompositionOptions } from './composition/composition-options.js';
 import { COMPOSITION_OPTIONS, readSettings } from './composition/options.js';
 import { ConfigError } from './core/errors.js';
 import { Options } from './core/options.js';
-import { type Auth, createAuth, sourceOf } from './http/auth.js';
+import type { Auth } from './http/auth.js';
 import { readSources } from './http/auth-list.js';
+import { createAuth } from './http/create-auth.js';
+import { internalsOf } from './http/internals.js';
 
 const FACTORY = 'multiAuth';
 
@@ -29,7 +31,7 @@ export function multiAuth(
   second?: Auth | readonly Auth[] | MultiAuthOptions,
   third?: MultiAuthOptions,
 ): Auth {
-  const secondIsList = Array.isArray(second) || sourceOf(second) !== undefined;
+  const secondIsList = Array.isArray(second) || internalsOf(second) !== undefined;
   if (Array.isArray(first) && secondIsList)
     throw new ConfigError(
       FACTORY,

@@ -107,7 +107,8 @@ export function holdsAll(leaf: Leaf, granted: readonly string[], extraScopes: re
   return holds(leaf, granted, leaf.requiredScopes) && holds(leaf, granted, extraScopes);
 }
 
-function holds({ scopeSatisfies }: Leaf, granted: readonly string[], required: readonly string[]): boolean {
+/** Whether the granted scopes cover a list of required ones. Fails closed when the operator's function throws. */
+export function holds({ scopeSatisfies }: Leaf, granted: readonly string[], required: readonly string[]): boolean {
   if (scopeSatisfies === undefined) return required.every(scope => granted.includes(scope));
   try {
     return required.every(scope => scopeSatisfies(granted, scope) === true);
@@ -134,6 +135,10 @@ function shapeOf(token: Token): { detail?: string } {
 // A verifier may quote the token in its message; what we publish never does.
 function describeError(thrown: unknown, token: string): string {
   if (!(thrown instanceof Error)) return 'something that is no Error was thrown';
-  const text = `${thrown.name}: ${thrown.message}`;
-  return (token === '' ? text : text.replaceAll(token, '[token]')).slice(0, 200);
+  try {
+    const text = `${thrown.name}: ${thrown.message}`;
+    return (token === '' ? text : text.replaceAll(token, '[token]')).slice(0, 200);
+  } catch {
+    return 'an Error that cannot be read was thrown';
+  }
 }

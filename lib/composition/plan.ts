@@ -92,9 +92,10 @@ export function bindLeaves({ source: root, names }: Outline): readonly Leaf[] {
       scopeSatisfies,
       override: around.override ?? source.settings.requiredScopes,
     };
-    const ofServer = source.server && declaredScopes(source.server);
-    const fallback = ofServer ?? (source.scopesWithoutRule === 'none' ? [] : around.fallback);
-    if (source.server !== undefined) visit(source.server, { ...inside, fallback: ofServer });
+    const beside = source.scopesWithoutRule === 'none' ? [] : around.fallback;
+    // A server keeps its own rules for the tokens that it accepts itself; its list is for those of the verifiers.
+    if (source.server !== undefined) visit(source.server, { ...inside, fallback: beside });
+    const fallback = source.server === undefined ? beside : declaredScopes(source.server);
     for (const verifier of source.verifiers ?? []) visit(verifier, { ...inside, fallback });
   };
   visit(root, {});

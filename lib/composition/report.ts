@@ -1,5 +1,5 @@
 import { publish } from '../core/events.js';
-import type { Ruling } from './judge.js';
+import { holds, type Ruling } from './judge.js';
 
 /** Publishes what came of a token. Errors that a source threw were published when they were caught. */
 export function report(ruling: Ruling, extraScopes: readonly string[], request?: object): void {
@@ -22,9 +22,7 @@ export function report(ruling: Ruling, extraScopes: readonly string[], request?:
         clientId: identity.clientId ?? leaf.name,
         required: [...new Set([...leaf.requiredScopes, ...extraScopes])],
         granted: identity.scopes,
-        rule: leaf.requiredScopes.every(scope => identity.scopes.includes(scope))
-          ? 'protect'
-          : (leaf.ruleOwner ?? 'protect'),
+        rule: holds(leaf, identity.scopes, leaf.requiredScopes) ? 'protect' : (leaf.ruleOwner ?? 'protect'),
       }));
       break;
     }

@@ -3,14 +3,38 @@ import type { Source } from '../core/source.js';
 // A verifier can be in several compositions; what it holds is let go with the last of them.
 const usersOf = new WeakMap<Source, Set<object>>();
 
-export function enlist(leaf: Source, user: object): void {
-  const users = usersOf.get(leaf) ?? new Set();
-  usersOf.set(leaf, users.add(user));
+export interface Usage {
+  /** The composition was used by itself. */
+  begin(): void;
+  /** It became part of another composition, which is the user then. */
+  absorb(): void;
+  /** Closes the sources that nobody else uses. */
+  end(): Promise<void>;
 }
 
-/** Closes the source when this was its last user. */
-export async function dismiss(leaf: Source, user: object): Promise<void> {
-  const users = usersOf.get(leaf);
-  users?.delete(user);
-  if ((users?.size ?? 0) === 0) await leaf.close?.();
+/** Counts one composition as a user of its verifiers. */
+export function usage(leaves: readonly Source[], { fromStart }: { readonly fromStart: boolean }): Usage {
+  const user = {};
+  let isUsed = false;
+  const enlist = () => {
+    for (const leaf of leaves) {
+      const users = usersOf.get(leaf) ?? new Set();
+      usersOf.set(leaf, users.add(user));
+    }
+  };
+  if (fromStart) enlist();
+  return {
+    begin() {
+      isUsed = true;
+      enlist();
+    },
+    absorb() {
+      if (!isUsed) for (const leaf of leaves) usersOf.get(leaf)?.delete(user);
+    },
+    async end() {
+      for (const leaf of leaves) usersOf.get(leaf)?.delete(user);
+      const unused = leaves.filter(leaf => (usersOf.get(leaf)?.size ?? 0) === 0);
+      await Promise.all(unused.map(leaf => leaf.close?.()));
+    },
+  };
 }

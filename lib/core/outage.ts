@@ -1,32 +1,24 @@
 import { UnavailableError } from './errors.js';
 
-const NETWORK_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'ESOCKETTIMEDOUT',
-  'EPIPE',
-  'EHOSTUNREACH',
-  'EHOSTDOWN',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'EADDRNOTAVAIL',
-  'ERR_NETWORK',
-  'ABORT_ERR',
-  'ERR_SOCKET_CONNECTION_TIMEOUT',
-  'ERR_JWKS_TIMEOUT',
-  'ERR_JOSE_GENERIC',
-]);
+// System calls, name look-ups and the failures of clients that a fetch or socket reports by code.
+const NETWORK_CODES =
+  /^(ECONN(REFUSED|RESET|ABORTED)|ENOT(FOUND|CONN)|E(SOCKET)?TIMEDOUT|ETIMEOUT|EPIPE|EPROTO|EHOST(UNREACH|DOWN)|ENET(UNREACH|DOWN|RESET)|EADDRNOTAVAIL|EAI_\w+|ESERVFAIL|ERR_NETWORK|ABORT_ERR|ERR_SOCKET_\w+|ERR_STREAM_PREMATURE_CLOSE|ERR_HTTP2_\w+|ERR_(TLS|SSL)_\w+|CERT_\w+|UNABLE_TO_\w+|SELF_SIGNED_\w+|DEPTH_ZERO_\w+|UND_ERR_\w+|ERR_JWKS_TIMEOUT|ERR_JOSE_GENERIC)$/;
 const FAILED_FETCH = /^(fetch failed|failed to fetch|network ?error|terminated|load failed)/i;
 
 /**
  * What an error thrown by a source means: `true` for "could not tell" (an outage), `false` for "no".
  * An OAuth error code decides before anything below it: an `invalid_token` that wraps a network error is still a no.
  */
-export function isOutage(error: unknown, depth = 0): boolean {
+export function isOutage(error: unknown): boolean {
+  try {
+    return judgeError(error, 0);
+  } catch {
+    // An object whose members throw when they are read says nothing.
+    return false;
+  }
+}
+
+function judgeError(error: unknown, depth: number): boolean {
   if (error instanceof UnavailableError) return true;
   if (typeof error !== 'object' || error === null || depth > 4) return false;
   const { name, message, code, errorCode, error: oauthCode, cause } = error as Record<string, unknown>;
@@ -36,11 +28,11 @@ export function isOutage(error: unknown, depth = 0): boolean {
   }
   if (name === 'AbortError' || name === 'TimeoutError') return true;
   if (typeof code === 'string') {
-    if (NETWORK_CODES.has(code) || code.startsWith('UND_ERR_')) return true;
+    if (NETWORK_CODES.test(code)) return true;
     if (code.startsWith('ERR_J')) return false;
   }
   if (error instanceof TypeError && typeof message === 'string' && FAILED_FETCH.test(message)) return true;
-  return isOutage(cause, depth + 1);
+  return judgeError(cause, depth + 1);
 }
 
 /** The outage as one of ours, keeping a `Retry-After` that the source gave. */

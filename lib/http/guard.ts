@@ -106,13 +106,13 @@ export function guardOf(composition: Composition, extraScopes: readonly string[]
     }
     const answer = gate(req);
     if (!(answer instanceof Promise)) return finish(req, res, next, answer);
-    answer
-      .then(settled => finish(req, res, next, settled), next)
-      // What a handler behind next() throws belongs to the process, as it would without a promise in between.
-      .catch(error =>
-        process.nextTick(() => {
-          throw error;
-        }),
-      );
+    answer.then(settled => finish(req, res, next, settled), next).catch(rethrow);
   };
+}
+
+/** What a handler behind next() throws belongs to the process, as it would without a promise in between. */
+export function rethrow(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
 }

@@ -36,14 +36,16 @@ function orRoot(parse: () => string | null | undefined): string {
 }
 
 /**
- * The path below which the app has mounted this handler; empty at the root. Express says so itself; under Connect it
- * is what the original URL has in front of the present one.
+ * The path below which the app has mounted this handler; empty at the root. Express says so itself; under Connect, and
+ * for an Express app that Connect has mounted, it is what the original URL has in front of the present one.
  */
 export function mountOf(req: FrameworkRequest): string {
-  if (typeof req.baseUrl === 'string') return req.baseUrl;
-  const { originalUrl, url = '/' } = req;
+  const { baseUrl, originalUrl, url } = req;
+  if (typeof baseUrl === 'string' && baseUrl !== '') return baseUrl;
   if (originalUrl === undefined || originalUrl === url) return '';
   const [original, present] = [originalPathOf(req), pathOfRequest(req)];
   if (original === present) return '';
-  return original.endsWith(present) ? original.slice(0, -present.length) : original;
+  if (original.endsWith(present)) return original.slice(0, -present.length);
+  // At its root "/" is all that Connect leaves of the path.
+  return present === '/' || baseUrl === undefined ? original : '';
 }

@@ -1,6 +1,7 @@
 import type { AuthInfo } from '../core/auth-info.js';
 import { OAuthError, type OAuthErrorCode, UnavailableError } from '../core/errors.js';
 import type { Auth } from './auth.js';
+import { requireInternals } from './internals.js';
 
 type ErrorClass = new (message: string) => Error;
 
@@ -23,30 +24,33 @@ const NO_EXPIRY_SECONDS = 300;
  * requireBearerAuth({ verifier: sdkTokenVerifier(auth, { InvalidTokenError, InsufficientScopeError, ServerError }) });
  */
 export function sdkTokenVerifier(auth: Auth, classes: SdkErrorClasses = {}): SdkVerifier {
-  const { InvalidTokenError, InsufficientScopeError, ServerError } = classes;
+  const { InvalidTokenError, InsufficientScopeError = InvalidTokenError, ServerError } = classes;
   const error = (code: OAuthErrorCode, Class: ErrorClass | undefined, text: string) =>
     Class === undefined ? new OAuthError(code, text) : new Class(text);
+  const { judge } = requireInternals('sdkTokenVerifier', auth);
   return {
     async verifyAccessToken(token) {
-      try {
-        const found = await auth.verifyToken(token);
-        if (found !== null)
-          return { ...found, expiresAt: found.expiresAt ?? Math.floor(Date.now() / 1_000) + NO_EXPIRY_SECONDS };
-        const verdict = await auth.check(token);
-        throw verdict.outcome === 'accept'
-          ? error(
-              'insufficient_scope',
-              InsufficientScopeError,
-              'The access token lacks a scope that this request needs',
-            )
-          : error(
-              'invalid_token',
-              InvalidTokenError,
-              'The access token is invalid, has expired or is not meant for this server',
-            );
-      } catch (thrown) {
+      const judgement = await judge(token).catch(thrown => {
         if (!(thrown instanceof UnavailableError)) throw thrown;
         throw error('server_error', ServerError, 'The access token could not be checked right now');
+      });
+      switch (judgement.outcome) {
+        case 'accept': {
+          const { expiresAt = Math.floor(Date.now() / 1_000) + NO_EXPIRY_SECONDS } = judgement.auth;
+          return { ...judgement.auth, expiresAt };
+        }
+        case 'insufficient_scope':
+          throw error(
+            'insufficient_scope',
+            InsufficientScopeError,
+            'The access token lacks a scope that this request needs',
+          );
+        case 'reject':
+          throw error(
+            'invalid_token',
+            InvalidTokenError,
+            'The access token is invalid, has expired or is not meant for this server',
+          );
       }
     },
   };

@@ -19,6 +19,12 @@ export function setAuth(req: IncomingMessage, auth: AuthInfo): void {
   (req as FrameworkRequest).auth = auth;
 }
 
+/** Takes back what somebody else left in `req.auth` of a request that was refused here and may go on elsewhere. */
+export function dropAuth(req: IncomingMessage): void {
+  const request = req as FrameworkRequest;
+  if (request.auth !== undefined && request.auth !== current.get(req)) request.auth = undefined;
+}
+
 /**
  * The caller of a request that a guard of this package let through.
  *

@@ -36,7 +36,7 @@ export async function fetchJson(request: JsonRequest): Promise<JsonResponse> {
   try {
     return { status: 200, json: JSON.parse(text) as unknown };
   } catch {
-    throw new Error('the body is not JSON');
+    throw new AnswerError('the body is not JSON');
   }
 }
 
@@ -49,7 +49,7 @@ async function readText(response: Response, maxBytes: number): Promise<string> {
     size += part.value.byteLength;
     if (size > maxBytes) {
       void reader.cancel().catch(() => {});
-      throw new Error(`the body is larger than ${maxBytes} bytes`);
+      throw new AnswerError(`the body is larger than ${maxBytes} bytes`);
     }
     chunks.push(part.value);
   }
@@ -84,10 +84,13 @@ export function deadline(timeoutMs: number): {
   };
 }
 
-/** A failure in words for operators. */
+/** An answer that is not what was asked for, in words of ours. */
+export class AnswerError extends Error {}
+
+/** A failure in words for operators. The words of others are left out: they may quote what was sent. */
 export function failureText(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown failure';
-  const cause =
-    error.cause instanceof Error ? `: ${(error.cause as NodeJS.ErrnoException).code ?? error.cause.message}` : '';
-  return `${error.message}${cause}`.slice(0, 200);
+  if (error instanceof AnswerError) return error.message;
+  const { code } = (error.cause ?? error) as NodeJS.ErrnoException;
+  return typeof code === 'string' ? `${error.name}, ${code}` : error.name;
 }

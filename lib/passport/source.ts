@@ -3,7 +3,8 @@ import { UnavailableError } from '../core/errors.js';
 import { kindOf, Options } from '../core/options.js';
 import { isOutage } from '../core/outage.js';
 import { FOREIGN, reject } from '../core/source.js';
-import { type Auth, createAuth } from '../http/auth.js';
+import type { Auth } from '../http/auth.js';
+import { createAuth } from '../http/create-auth.js';
 import { parseScopes } from '../oauth/scope.js';
 import { type CustomIdentity, claimOf, judgeIdentity } from '../verifiers/custom.js';
 
@@ -99,7 +100,8 @@ function run(strategy: TokenStrategy, token: string, timeoutMs: number): Promise
 
 function identityOf(user: unknown, info: unknown): CustomIdentity {
   const { scope, client_id: clientId } = (info ?? {}) as { scope?: unknown; client_id?: unknown };
-  const { sub, id } = (user ?? {}) as { sub?: unknown; id?: unknown };
+  // A string has a method called sub.
+  const { sub, id } = (typeof user === 'object' && user !== null ? user : {}) as { sub?: unknown; id?: unknown };
   const subject = sub ?? id;
   return {
     clientId: typeof clientId === 'string' ? clientId : undefined,

@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
 import { Strategy as BearerStrategy } from 'passport-http-bearer';
 import type { AuthInfo } from '../core/auth-info.js';
-import { type Auth, gateOfAuth } from '../http/auth.js';
-import { isSettled } from '../http/guard.js';
+import type { Auth } from '../http/auth.js';
+import { isSettled, rethrow } from '../http/guard.js';
+import { requireInternals } from '../http/internals.js';
 import { type Refusal, refusalHeaders } from '../http/refusal.js';
-import { setAuth } from '../http/settled.js';
+import { dropAuth, setAuth } from '../http/settled.js';
 
 interface PassportRequest extends IncomingMessage {
   res?: ServerResponse;
@@ -34,11 +35,11 @@ interface Actions {
  * @throws ConfigError for anything but an `Auth`, and for one whose audience is known to nobody
  */
 export function mcpStrategy(auth: Auth): McpStrategy {
-  const gate = gateOfAuth('mcpStrategy', auth);
+  const gate = requireInternals('mcpStrategy', auth).gate();
   const strategy = new BearerStrategy((_token, done) => done(null, false));
   strategy.name = 'mcp';
   // The bearer strategy would read a token from body and query too, so the request is not shown to it.
-  strategy.authenticate = function (this: unknown, req: IncomingMessage): void {
+  strategy.authenticate = function (this: unknown, req: IncomingMessage, options?: unknown): void {
     // Passport may lend its actions to one object for many requests: they are taken before the first wait.
     const { success, fail, error } = this as Actions;
     const conclude = (answer: Awaited<ReturnType<typeof gate>>): void => {
@@ -47,12 +48,13 @@ export function mcpStrategy(auth: Auth): McpStrategy {
         success(answer.auth, { scope: [...answer.auth.scopes] });
         return;
       }
-      addHeadersIfRefused(req, answer);
+      dropAuth(req);
+      addHeadersIfRefused(req, answer, options);
       if (answer.challenge === undefined) fail(answer.status);
       else fail(answer.challenge, answer.status);
     };
     const answer = gate(req);
-    if (answer instanceof Promise) answer.then(conclude).catch(error);
+    if (answer instanceof Promise) answer.then(conclude, error).catch(rethrow);
     else conclude(answer);
   };
   return strategy;
@@ -62,11 +64,14 @@ export function mcpStrategy(auth: Auth): McpStrategy {
  * Passport writes challenges on 401 only, and another strategy may still accept: so our headers are added when the
  * response is written, if it is our refusal that is written.
  */
-function addHeadersIfRefused(req: PassportRequest, refusal: Refusal): void {
-  const { res, user, authInfo } = req;
+function addHeadersIfRefused(req: PassportRequest, refusal: Refusal, options: unknown): void {
+  const { res } = req;
+  const { assignProperty = 'user' } = (options ?? {}) as { assignProperty?: string };
+  const traces = (): unknown[] => [req.user, req.authInfo, (req as unknown as Record<string, unknown>)[assignProperty]];
+  const before = traces();
   if (res === undefined || res.headersSent) return;
   onHeaders(res, function (this: ServerResponse) {
-    const wasAccepted = req.user !== user || req.authInfo !== authInfo;
+    const wasAccepted = traces().some((trace, index) => trace !== before[index]);
     if (wasAccepted || this.statusCode !== refusal.status) return;
     for (const [name, value] of Object.entries(refusalHeaders(refusal)))
       if (!this.hasHeader(name)) this.setHeader(name, value);

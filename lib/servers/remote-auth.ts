@@ -1,8 +1,9 @@
 import type { CompositionOptions } from '../composition/composition-options.js';
 import { COMPOSITION_OPTIONS, readSettings } from '../composition/options.js';
 import { Options } from '../core/options.js';
-import { type Auth, createAuth } from '../http/auth.js';
+import type { Auth } from '../http/auth.js';
 import { readSources } from '../http/auth-list.js';
+import { createAuth } from '../http/create-auth.js';
 
 const FACTORY = 'remoteAuth';
 

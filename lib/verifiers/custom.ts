@@ -5,7 +5,8 @@ import { deepFreeze } from '../core/freeze.js';
 import { kindOf, Options } from '../core/options.js';
 import { type Answer, type Binding, type Claim, FOREIGN, reject } from '../core/source.js';
 import type { Token } from '../core/token.js';
-import { type Auth, createAuth } from '../http/auth.js';
+import type { Auth } from '../http/auth.js';
+import { createAuth } from '../http/create-auth.js';
 import { parseScopes } from '../oauth/scope.js';
 import { isEpochSeconds } from './claims.js';
 
@@ -88,8 +89,8 @@ export function claimOf(accepts: ((token: string) => boolean) | undefined): (tok
 /** Judges what somebody else found out about a token: expiry and resource are enforced, nothing is taken on trust. */
 export function judgeIdentity(result: unknown, binding: Binding, nowMs: number): Answer {
   if (result === null || result === undefined) return FOREIGN;
-  if (typeof result !== 'object')
-    return reject('malformed', { expected: 'an object or null', received: kindOf(result) });
+  if (typeof result !== 'object' || !namesSomebody(result))
+    return reject('malformed', { expected: 'an AuthInfo or null', received: kindOf(result) });
   const { clientId, scopes, expiresAt, resource, subject, issuer, claims, extra } = result as CustomIdentity;
   if (expiresAt !== undefined && expiresAt !== null) {
     if (!isEpochSeconds(expiresAt))
@@ -120,6 +121,17 @@ export function judgeIdentity(result: unknown, binding: Binding, nowMs: number):
     extra: beside,
   };
   return { outcome: 'accept', identity };
+}
+
+// An error document, a response, a list: whatever names nobody lets nobody in.
+function namesSomebody(result: CustomIdentity & { readonly token?: unknown }): boolean {
+  const { token, clientId, subject, scopes, claims } = result;
+  if (Array.isArray(result)) return false;
+  return (
+    [token, clientId, subject].some(name => textOf(name) !== undefined) ||
+    Array.isArray(scopes) ||
+    typeof claims === 'object'
+  );
 }
 
 function readVerify(read: Options): Verify {

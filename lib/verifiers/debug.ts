@@ -1,7 +1,8 @@
 import { readScopes } from '../composition/options.js';
 import { nodeEnv } from '../core/environment.js';
 import { Options } from '../core/options.js';
-import { type Auth, createAuth } from '../http/auth.js';
+import type { Auth } from '../http/auth.js';
+import { createAuth } from '../http/create-auth.js';
 
 const FACTORY = 'debugVerifier';
 

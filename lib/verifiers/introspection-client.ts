@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
 import { deepFreeze } from '../core/freeze.js';
 import type { Token } from '../core/token.js';
-import { deadline, type Fetch, fetchJson } from '../net/fetch-json.js';
+import { AnswerError, deadline, type Fetch, failureText, fetchJson } from '../net/fetch-json.js';
 import type { Claims } from './claims.js';
 
 export interface IntrospectionEndpoint {
@@ -28,14 +28,10 @@ const MAX_BYTES = 256 * 1_024;
 
 /** Questions to an introspection endpoint (RFC 7662 section 2): remembered, never asked twice at once, bounded. */
 export function introspectionClient(options: IntrospectionEndpoint): Introspect {
-  const { cacheTtlSeconds, maxCacheEntries, now } = options;
-  const isCaching = cacheTtlSeconds > 0 && maxCacheEntries > 0;
-  const answers = isCaching
-    ? new LRUCache<string, { claims: Claims; goodUntil: number }>({
-        max: maxCacheEntries,
-        maxSize: maxCacheEntries * 4_096,
-      })
-    : undefined;
+  const { cacheTtlSeconds, now } = options;
+  const active = answerCache(options);
+  // Kept apart, so that a flood of made-up tokens pushes out no answer about a good one.
+  const inactive = answerCache(options);
   const underWay = new Map<string, Promise<Claims>>();
   const slots = slotsOf(MAX_UNDER_WAY, options.timeoutMs);
   const ask = questionOf(options);
@@ -56,8 +52,18 @@ export function introspectionClient(options: IntrospectionEndpoint): Introspect 
         throw error;
       });
       failuresInARow = 0;
-      const seconds = claims.active === true ? cacheTtlSeconds : Math.min(cacheTtlSeconds, INACTIVE_SECONDS);
-      answers?.set(token.digest, { claims, goodUntil: now() + seconds * 1_000 }, { size });
+      if (claims.active === true)
+        active?.set(
+          token.digest,
+          { claims, goodUntil: goodUntilOf(claims, now() + cacheTtlSeconds * 1_000) },
+          { size },
+        );
+      else
+        inactive?.set(
+          token.digest,
+          { claims, goodUntil: now() + Math.min(cacheTtlSeconds, INACTIVE_SECONDS) * 1_000 },
+          { size },
+        );
       return claims;
     } finally {
       if (isProbe) isProbing = false;
@@ -66,7 +72,7 @@ export function introspectionClient(options: IntrospectionEndpoint): Introspect 
   };
 
   return token => {
-    const known = answers?.get(token.digest);
+    const known = active?.get(token.digest) ?? inactive?.get(token.digest);
     if (known !== undefined && now() < known.goodUntil) return known.claims;
     let question = underWay.get(token.digest);
     if (question === undefined) {
@@ -75,6 +81,24 @@ export function introspectionClient(options: IntrospectionEndpoint): Introspect 
     }
     return question;
   };
+}
+
+interface Remembered {
+  readonly claims: Claims;
+  readonly goodUntil: number;
+}
+
+function answerCache({
+  cacheTtlSeconds,
+  maxCacheEntries,
+}: IntrospectionEndpoint): LRUCache<string, Remembered> | undefined {
+  if (cacheTtlSeconds === 0 || maxCacheEntries === 0) return undefined;
+  return new LRUCache({ max: maxCacheEntries, maxSize: maxCacheEntries * 4_096 });
+}
+
+// Never past exp: a token that was prolonged meanwhile is asked about again.
+function goodUntilOf({ exp }: Claims, latest: number): number {
+  return typeof exp === 'number' ? Math.min(latest, exp * 1_000) : latest;
 }
 
 function questionOf(options: IntrospectionEndpoint): (token: string) => Promise<{ claims: Claims; size: number }> {
@@ -101,14 +125,13 @@ function questionOf(options: IntrospectionEndpoint): (token: string) => Promise<
         maxBytes: MAX_BYTES,
         signal,
       });
-      if (status !== 200) throw new Error(`expected status 200, got ${status}`);
+      if (status !== 200) throw new AnswerError(`expected status 200, got ${status}`);
       const claims = json as Record<string, unknown> | null;
       if (typeof claims !== 'object' || claims === null || typeof claims.active !== 'boolean')
-        throw new Error('expected an object with a boolean active');
+        throw new AnswerError('expected an object with a boolean active');
       return { claims: deepFreeze(claims), size: JSON.stringify(claims).length };
     } catch (cause) {
-      const text = cause instanceof Error ? cause.message : 'failed';
-      throw new UnavailableError(`the introspection endpoint gave no answer (${text})`, { cause });
+      throw new UnavailableError(`the introspection endpoint gave no answer (${failureText(cause)})`, { cause });
     } finally {
       done();
     }

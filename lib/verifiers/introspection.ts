@@ -4,7 +4,8 @@ import { excerpt } from '../core/events.js';
 import { kindOf, Options } from '../core/options.js';
 import { type Answer, type Binding, type Claim, FOREIGN, reject } from '../core/source.js';
 import type { Token } from '../core/token.js';
-import { type Auth, createAuth } from '../http/auth.js';
+import type { Auth } from '../http/auth.js';
+import { createAuth } from '../http/create-auth.js';
 import type { Fetch } from '../net/fetch-json.js';
 import { urlProblem } from '../oauth/url.js';
 import { type AudienceCheck, bindAudience, readAudience } from './audience.js';
@@ -159,7 +160,7 @@ function judgeAudience(claims: Claims, audience: AudienceCheck): Rejection | nul
 function judgeUse(claims: Claims): Rejection | null {
   for (const name of ['token_type', 'token_use', 'typ']) {
     const use = claims[name];
-    if (typeof use === 'string' && /^(refresh|id|refresh_token|id_token|dpop|mac)$/i.test(use))
+    if (typeof use === 'string' && /^(refresh|offline|id|refresh_token|id_token|dpop|mac)$/i.test(use))
       return reject('type', { detail: name, expected: 'a bearer access token', received: excerpt(use) });
   }
   return null;

@@ -1,4 +1,5 @@
-import { createPublicKey, KeyObject, webcrypto, X509Certificate } from 'node:crypto';
+import { createPublicKey, KeyObject, X509Certificate } from 'node:crypto';
+import { types } from 'node:util';
 import type { JWK } from 'jose';
 import { readScopes } from '../composition/options.js';
 import { kindOf, Options } from '../core/options.js';
@@ -169,7 +170,7 @@ function readPublicKey(options: Options): VerificationKey {
 
 function publicJwk(value: unknown): JWK | null {
   if (value instanceof KeyObject) return value.type === 'public' ? (value.export({ format: 'jwk' }) as JWK) : null;
-  if (value instanceof webcrypto.CryptoKey)
+  if (types.isCryptoKey(value))
     return value.type === 'public' ? (KeyObject.from(value).export({ format: 'jwk' }) as JWK) : null;
   if (typeof value === 'string' || Buffer.isBuffer(value)) {
     const pem = value.toString();

@@ -7,7 +7,8 @@ import { kindOf, Options } from '../core/options.js';
 import { reject } from '../core/source.js';
 import { sha256 } from '../core/token.js';
 import { warnings } from '../core/warnings.js';
-import { type Auth, createAuth } from '../http/auth.js';
+import type { Auth } from '../http/auth.js';
+import { createAuth } from '../http/create-auth.js';
 import { isBearerWord } from '../oauth/bearer.js';
 import { MAX_EPOCH_SECONDS } from './claims.js';
 
@@ -70,7 +71,7 @@ export function staticTokenVerifier(
 // A Map by hash: no key of the table can be mistaken for a member of an object, and a look-up takes the same time
 // however much of a key was guessed.
 function readTable(tokens: unknown): ReadonlyMap<string, Identity> {
-  if (typeof tokens !== 'object' || tokens === null || Array.isArray(tokens))
+  if (Object.prototype.toString.call(tokens) !== '[object Object]')
     throw new ConfigError(
       FACTORY,
       'tokens',
@@ -78,7 +79,7 @@ function readTable(tokens: unknown): ReadonlyMap<string, Identity> {
       "Give { [process.env.CI_TOKEN]: { clientId: 'ci' } }.",
     );
   const warn = warnings();
-  const entries = Object.entries(tokens).map(([key, entry], index): [string, Identity] => {
+  const entries = Object.entries(tokens as Record<string, unknown>).map(([key, entry], index): [string, Identity] => {
     checkKey(key, `tokens[${index}]`, warn);
     return [sha256(key), readEntry(entry, `tokens[${index}]`)];
   });

@@ -1,4 +1,4 @@
-import { type Fetch, fetchJson } from '../../net/fetch-json.js';
+import { AnswerError, type Fetch, failureText, fetchJson } from '../../net/fetch-json.js';
 import { splitOrigin, urlProblem } from '../../oauth/url.js';
 import type { Locate } from './remote-key-set.js';
 
@@ -29,25 +29,27 @@ export function discoverKeySet(issuer: string, fetch: Fetch | undefined): Locate
     for (const url of metadataUrls(issuer)) {
       try {
         const { status, json } = await fetchJson({ fetch, url, maxBytes: MAX_BYTES, signal });
-        if (status !== 200) throw new Error(`status ${status}`);
+        if (status !== 200) throw new AnswerError(`status ${status}`);
         return keySetOf(json, issuer);
       } catch (error) {
         if (signal.aborted) throw error;
-        failures.push(`${url}: ${error instanceof Error ? error.message : 'failed'}`);
+        failures.push(`${url}: ${failureText(error)}`);
       }
     }
-    throw new Error(`no metadata of the issuer was found (${failures.join('; ')})`);
+    throw new AnswerError(`no metadata of the issuer was found (${failures.join('; ')})`);
   };
 }
 
 function keySetOf(document: unknown, issuer: string): string {
-  if (typeof document !== 'object' || document === null) throw new Error('is no JSON object');
+  if (typeof document !== 'object' || document === null) throw new AnswerError('is no JSON object');
   const { issuer: named, jwks_uri: uri } = document as Record<string, unknown>;
   if (named !== issuer)
-    throw new Error(`names the issuer ${JSON.stringify(named)?.slice(0, 100)}, expected ${JSON.stringify(issuer)}`);
-  if (typeof uri !== 'string') throw new Error('names no jwks_uri');
+    throw new AnswerError(
+      `names the issuer ${JSON.stringify(named)?.slice(0, 100)}, expected ${JSON.stringify(issuer)}`,
+    );
+  if (typeof uri !== 'string') throw new AnswerError('names no jwks_uri');
   const problem = urlProblem(uri);
-  if (problem !== null) throw new Error(`names a jwks_uri that ${problem}`);
-  if (issuer.startsWith('https:') && !/^https:/i.test(uri)) throw new Error('names a jwks_uri that is not https');
+  if (problem !== null) throw new AnswerError(`names a jwks_uri that ${problem}`);
+  if (issuer.startsWith('https:') && !/^https:/i.test(uri)) throw new AnswerError('names a jwks_uri that is not https');
   return uri;
 }

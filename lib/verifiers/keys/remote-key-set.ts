@@ -1,7 +1,7 @@
 import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
 import { TokenBucket } from '../../core/token-bucket.js';
-import { deadline, type Fetch, failureText, fetchJson } from '../../net/fetch-json.js';
+import { AnswerError, deadline, type Fetch, failureText, fetchJson } from '../../net/fetch-json.js';
 import { type KeySource, matching } from './key-source.js';
 import { VerificationKey } from './verification-key.js';
 
@@ -149,9 +149,9 @@ export class RemoteKeySet implements KeySource {
     try {
       this.#url ??= await this.#locate(signal);
       const { status, json } = await fetchJson({ fetch, url: this.#url, maxBytes: MAX_BYTES, signal });
-      if (status !== 200) throw new Error(`expected status 200, got ${status}`);
+      if (status !== 200) throw new AnswerError(`expected status 200, got ${status}`);
       const { keys } = (json ?? {}) as { keys?: unknown };
-      if (!Array.isArray(keys)) throw new Error('expected an object with a list of keys');
+      if (!Array.isArray(keys)) throw new AnswerError('expected an object with a list of keys');
       this.#install(keys);
       this.#fetchedAt = now();
       this.#failedAt = undefined;

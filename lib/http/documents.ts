@@ -30,7 +30,7 @@ export function documentsOf(plan: Outline): OwnRoutes | undefined {
   return (req, res) => {
     const path = originalPathOf(req);
     // Most requests are not for a document, and this handler runs in front of all of them.
-    if (!path.includes('/.well-known/')) return false;
+    if (!path?.includes('/.well-known/')) return false;
     const isPreflight = req.method === 'OPTIONS' && plan.cors;
     if (req.method !== 'GET' && req.method !== 'HEAD' && !isPreflight) return false;
     const address = withoutSlash(path);

@@ -14,24 +14,21 @@ export interface FrameworkRequest extends IncomingMessage {
   auth?: unknown;
 }
 
-/**
- * The path as Express routes it, absolute-form request targets included. The root for a target that cannot be parsed:
- * no router finds a route for one.
- */
-export function pathOfRequest(req: IncomingMessage): string {
-  return orRoot(() => parseUrl(req)?.pathname);
+/** The path as Express routes it, absolute-form request targets included; `null` for a target that cannot be parsed. */
+export function pathOfRequest(req: IncomingMessage): string | null {
+  return orNull(() => parseUrl(req)?.pathname);
 }
 
 /** The path that the client asked for, before any mount took its part off. */
-export function originalPathOf(req: IncomingMessage): string {
-  return orRoot(() => parseUrl.original(req)?.pathname);
+export function originalPathOf(req: IncomingMessage): string | null {
+  return orNull(() => parseUrl.original(req)?.pathname);
 }
 
-function orRoot(parse: () => string | null | undefined): string {
+function orNull(parse: () => string | null | undefined): string | null {
   try {
-    return parse() ?? '/';
+    return parse() ?? null;
   } catch {
-    return '/';
+    return null;
   }
 }
 
@@ -44,7 +41,7 @@ export function mountOf(req: FrameworkRequest): string {
   if (typeof baseUrl === 'string' && baseUrl !== '') return baseUrl;
   if (originalUrl === undefined || originalUrl === url) return '';
   const [original, present] = [originalPathOf(req), pathOfRequest(req)];
-  if (original === present) return '';
+  if (original === null || present === null || original === present) return '';
   if (original.endsWith(present)) return original.slice(0, -present.length);
   // At its root "/" is all that Connect leaves of the path.
   return present === '/' || baseUrl === undefined ? original : '';

@@ -30,11 +30,11 @@ export function placementOf({ plan, hasRoutes, seenAtRoot, warn }: PlacementFact
   const fallsUnderGuard = (req: FrameworkRequest, mount: string): boolean => {
     if (guardsEverything || mount !== '') return true;
     const path = pathOfRequest(req);
+    if (path === null || isGuardedPath(path)) return true;
     // An app that rewrites req.url has two paths in play; either is enough.
-    return (
-      isGuardedPath(path) ||
-      (req.originalUrl !== undefined && req.originalUrl !== req.url && isGuardedPath(originalPathOf(req)))
-    );
+    if (req.originalUrl === undefined || req.originalUrl === req.url) return false;
+    const original = originalPathOf(req);
+    return original === null || isGuardedPath(original);
   };
 
   return (req: FrameworkRequest, self: unknown): boolean => {
@@ -55,18 +55,18 @@ export function placementOf({ plan, hasRoutes, seenAtRoot, warn }: PlacementFact
 function looksLikeMcp(req: IncomingMessage): boolean {
   const { headers } = req;
   if (headers['mcp-session-id'] === undefined && headers['mcp-protocol-version'] === undefined) return false;
-  return req.method !== 'OPTIONS' && !originalPathOf(req).includes('/.well-known/');
+  return req.method !== 'OPTIONS' && originalPathOf(req)?.includes('/.well-known/') !== true;
 }
 
 function mountText(mount: string): string {
   return `An Auth with discovery documents is mounted below ${excerpt(JSON.stringify(mount))}, but clients look for the documents at the root of the host. Add this line in front, at the root of the app: app.use(auth.wellKnown);`;
 }
 
-function routeText(path: string): string {
+function routeText(path: string | null): string {
   return `An Auth ran for ${excerpt(JSON.stringify(path))} while req.route was set by a route that does not hold it, so it guarded the path. If that route came earlier and called next(), put app.use(auth) in front of it; if the Auth is wrapped in another function, use it directly: app.all('/mcp', auth, handler);`;
 }
 
-function unguardedText(path: string, mcpPath: string): string {
+function unguardedText(path: string | null, mcpPath: string): string {
   const shown = excerpt(JSON.stringify(path));
   return `A request with MCP headers passed unguarded at ${shown}: this Auth guards ${JSON.stringify(mcpPath)}. If an MCP handler answers there, add app.use(${shown}, auth.protect()); or set the mcpPath option.`;
 }

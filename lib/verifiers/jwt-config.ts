@@ -204,13 +204,28 @@ function readSecret(options: Options): VerificationKey {
       `has ${bytes.length} bytes, expected at least 32`,
       'Use a random secret: node -e "console.log(crypto.randomBytes(48).toString(\'base64url\'))".',
     );
-  if (/-----BEGIN|^\s*\{[\s\S]*"kty"/.test(bytes.toString('latin1')))
+  if (isPublicKeyText(bytes))
     options.fail(
       'secret',
       'looks like a key pair or certificate',
       'Give a public key with the publicKey option; a shared secret is known to nobody else.',
     );
   return VerificationKey.read({ kty: 'oct', k: bytes.toString('base64url') }, { secret: true }) as VerificationKey;
+}
+
+// The public key of RS256 as the secret of HS256 is the oldest key confusion: everybody knows it, in whatever coding.
+function isPublicKeyText(bytes: Buffer): boolean {
+  const text = bytes.toString('latin1');
+  if (/-----BEGIN|^\s*\{[\s\S]*"kty"/.test(text)) return true;
+  return [bytes, Buffer.from(text, 'base64')].some(key =>
+    (['spki', 'pkcs1'] as const).some(type => {
+      try {
+        return createPublicKey({ key, format: 'der', type }).type === 'public';
+      } catch {
+        return false;
+      }
+    }),
+  );
 }
 
 function secretBytes(value: unknown): Buffer | null {

@@ -46,17 +46,16 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
     let candidates = keys.find(alg, kid);
     const signer = await signerAmong(candidates, token, alg);
     if (signer !== undefined) return signer;
-    const why = candidates.length === 0 && kid !== undefined ? 'unknown_kid' : 'mismatch';
+    const why = kid !== undefined && !keys.has(kid) ? 'unknown_kid' : 'mismatch';
     if (await keys.renew(why, seen)) {
       candidates = keys.find(alg, kid);
       const renewed = await signerAmong(candidates, token, alg);
       if (renewed !== undefined) return renewed;
     }
-    return candidates.length === 0
-      ? reject('unknown_key', {
-          expected: 'a key of the issuer',
-          received: `kid ${excerpt(kid ?? 'none')}, alg ${alg}`,
-        })
-      : reject('signature');
+    if (candidates.length > 0) return reject('signature');
+    const received = `kid ${excerpt(kid ?? 'none')}, alg ${alg}`;
+    return kid !== undefined && keys.has(kid)
+      ? reject('algorithm', { expected: 'an algorithm that the key is for', received })
+      : reject('unknown_key', { expected: 'a key of the issuer', received });
   };
 }

@@ -12,6 +12,8 @@ export interface KeySource {
   settle(): Promise<void> | undefined;
   /** The keys that a header may mean; without `kid` all that fit the algorithm. */
   find(alg: string, kid: string | undefined): readonly VerificationKey[];
+  /** Whether a key of this name is known, whatever it is for. */
+  has(kid: string): boolean;
   /**
    * Called when no key fitted. True when a fetch ended after `seen`, so that looking again makes sense.
    *
@@ -36,6 +38,7 @@ export function fixedKeys(keys: readonly VerificationKey[], options: { readonly 
     generation: 0,
     settle: () => undefined,
     find: (alg, kid) => matching(keys, alg, options.ignoreKid ? undefined : kid),
+    has: kid => options.ignoreKid || keys.some(key => key.kid === kid),
     renew: async () => false,
     ready: async () => {},
     close: () => {},

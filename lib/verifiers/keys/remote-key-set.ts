@@ -74,6 +74,10 @@ export class RemoteKeySet implements KeySource {
     return matching(this.#keys, alg, kid);
   }
 
+  has(kid: string): boolean {
+    return this.#keys.some(key => key.kid === kid);
+  }
+
   async renew(why: 'unknown_kid' | 'mismatch', seen: number): Promise<boolean> {
     if (this.generation > seen) return false;
     if (why === 'unknown_kid') {

@@ -1,4 +1,4 @@
-import { webcrypto } from 'node:crypto';
+import { createPublicKey, type JsonWebKey, webcrypto } from 'node:crypto';
 import { importJWK, type JWK } from 'jose';
 import { algorithmsOf, isSameAlgorithm } from './algorithms.js';
 
@@ -39,6 +39,7 @@ export class VerificationKey {
     if ((jwk.kty === 'oct') !== options.secret) return null;
     const material = publicMembers(jwk);
     if (material === null) return null;
+    if (!options.secret && !isPublicKey(material)) return null;
     const { alg } = jwk;
     const algorithms = algorithmsOf(jwk).filter(name => alg === undefined || isSameAlgorithm(name, alg));
     if (algorithms.length === 0) return null;
@@ -68,6 +69,16 @@ export class VerificationKey {
 function importSecret(k: string, alg: string): Promise<CryptoKey> {
   const algorithm = { name: 'HMAC', hash: `SHA-${alg.slice(2)}` };
   return webcrypto.subtle.importKey('raw', Buffer.from(k, 'base64url'), algorithm, false, ['verify']);
+}
+
+// A point that is on no curve, a key of the wrong length: better found here than at the first signature.
+function isPublicKey(material: JWK): boolean {
+  try {
+    createPublicKey({ key: material as JsonWebKey, format: 'jwk' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function publicMembers(jwk: Readonly<Record<string, unknown>>): JWK | null {

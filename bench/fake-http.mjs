@@ -27,8 +27,12 @@ class FakeRequest {
 class FakeResponse {
   statusCode = 200;
   headersSent = false;
-  onEnd = undefined;
   #headers = {};
+  #onEnd;
+
+  constructor(onEnd) {
+    this.#onEnd = onEnd;
+  }
 
   setHeader(name, value) {
     this.#headers[name.toLowerCase()] = value;
@@ -69,20 +73,19 @@ class FakeResponse {
 
   end() {
     this.headersSent = true;
-    this.onEnd();
+    this.#onEnd();
     return this;
   }
 }
 
-/** One exchange per token. The header is a fresh string, as the parser of `node:http` makes one per request. */
-export const exchanges = tokens =>
-  tokens.map(token => ({
-    req: new FakeRequest(Buffer.from(`Bearer ${token}`, 'latin1').latin1Slice()),
-    res: new FakeResponse(),
-  }));
+/** The header of each token as the bytes that arrive. */
+export const headersOf = tokens => tokens.map(token => Buffer.from(`Bearer ${token}`, 'latin1'));
 
-/** Sends every exchange through `middleware`, `inFlight` at a time; answers how many passed and how many were refused. */
-export function drive(middleware, exchanges, inFlight = 16) {
+/**
+ * Sends `count` requests through `middleware`, `inFlight` at a time and the headers in turns; answers how many passed
+ * and how many were refused. Each request is new and its header a fresh string, as `node:http` makes them.
+ */
+export function drive(middleware, headers, count = headers.length, inFlight = 16) {
   return new Promise(resolve => {
     const answers = { passed: 0, refused: 0 };
     let sent = 0;
@@ -94,13 +97,13 @@ export function drive(middleware, exchanges, inFlight = 16) {
       open--;
       if (!sending) send();
     };
+    const refuse = () => settle('refused');
     const send = () => {
       sending = true;
-      while (open < inFlight && sent < exchanges.length) {
-        const { req, res } = exchanges[sent++];
+      while (open < inFlight && sent < count) {
+        const req = new FakeRequest(headers[sent++ % headers.length].latin1Slice());
         open++;
-        res.onEnd = () => settle('refused');
-        middleware(req, res, error => settle(error ? 'refused' : 'passed'));
+        middleware(req, new FakeResponse(refuse), error => settle(error ? 'refused' : 'passed'));
       }
       sending = false;
       if (open === 0) resolve(answers);

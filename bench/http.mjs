@@ -11,7 +11,7 @@ import { tokens } from './tokens.mjs';
 
 const bare = 'bare Express 5';
 const ours = 'express-mcp-auth';
-const rounds = Number(process.env.R ?? 21);
+const rounds = 21;
 const requestsPerRound = 300;
 const distinctTokens = 500;
 
@@ -47,7 +47,7 @@ async function measureServers(servers, client) {
     const [{ succeeded }] = await once(client, 'message');
     if (succeeded !== requests) throw new Error(`${name}: ${succeeded} of ${requests} requests got 200`);
   };
-  for (const name in servers) await load(name, distinctTokens);
+  for (const name in servers) await load(name, 2 * distinctTokens);
   return interleave(Object.keys(servers), rounds, name => ({
     operations: requestsPerRound,
     run: () => load(name, requestsPerRound),

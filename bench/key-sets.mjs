@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { joseByHand, ours } from './contenders.mjs';
-import { drive, exchanges } from './fake-http.mjs';
+import { drive, headersOf } from './fake-http.mjs';
 import { countsAtMost } from './goals.mjs';
 import { compact, signingKey } from './keys.mjs';
 import { claims, tokens } from './tokens.mjs';
@@ -96,7 +96,7 @@ class World {
 
   /** Sends the tokens and answers how many were refused. */
   async send(tokens, inFlight) {
-    const { refused } = await drive(this.middleware, exchanges(tokens), inFlight);
+    const { refused } = await drive(this.middleware, headersOf(tokens), tokens.length, inFlight);
     return refused;
   }
 }

@@ -16,7 +16,6 @@ export async function interleave(subjects, rounds, prepare) {
 
 /** CPU time in µs that this process, all its threads, spends while `work` runs. */
 export async function cpuTime(work) {
-  globalThis.gc?.({ type: 'minor' });
   const before = process.cpuUsage();
   await work();
   const { user, system } = process.cpuUsage(before);

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { jwtVerifier, remoteAuth } from 'express-mcp-auth';
-import { drive, exchanges } from './fake-http.mjs';
+import { drive, headersOf } from './fake-http.mjs';
 import { compact, signingKey } from './keys.mjs';
 import { claims, resource, tokens } from './tokens.mjs';
 
@@ -35,7 +35,7 @@ const repeat = tokens.valid(() => key.sign(claims(remote)), 800);
 const heap = [];
 for (let done = 1000; done <= total; done += 1000) {
   const batch = [...repeat, ...tokens.valid(mint, 100), ...tokens.badSignature(mint, 100)];
-  const { passed, refused } = await drive(auth, exchanges(batch));
+  const { passed, refused } = await drive(auth, headersOf(batch));
   if (passed !== 900 || refused !== 100) throw new Error(`expected 900 passed, 100 refused, got ${passed}, ${refused}`);
   if (done % (total / 10) === 0) heap.push(heapUsed());
 }

@@ -1,8 +1,8 @@
 import { jwtVerifier, multiAuth } from 'express-mcp-auth';
-import { drive, exchanges } from './fake-http.mjs';
+import { expectAll, measureCalls } from './calls.mjs';
+import { headersOf } from './fake-http.mjs';
 import { costsAtMost } from './goals.mjs';
 import { startIssuer } from './issuer.mjs';
-import { interleave } from './measure.mjs';
 import { resource, tokens } from './tokens.mjs';
 
 /** Repeat tokens of the last of ten issuers, against a guard that knows that issuer only. */
@@ -13,22 +13,15 @@ export async function measureTenIssuers() {
   const { issuer, jwksUri, minter } = issuers.at(-1);
   const handlers = { ten: multiAuth(verifiers), single: jwtVerifier({ issuer, jwksUri, audience: resource }) };
 
-  const pool = tokens.valid(minter('ES256'), 1000);
-  for (const [name, handler] of Object.entries(handlers)) {
-    const { passed } = await drive(handler, exchanges(pool));
-    if (passed !== pool.length) throw new Error(`${name}: ${passed} of ${pool.length} passed`);
-  }
-  const perRound = 8 * pool.length;
-  const samples = await interleave(Object.keys(handlers), 40, name => {
-    const slice = exchanges(Array.from({ length: perRound }, (_, i) => pool[i % pool.length]));
-    return { operations: perRound, run: () => drive(handlers[name], slice) };
-  });
+  const headers = headersOf(tokens.valid(minter('ES256'), 1000));
+  for (const name in handlers) await expectAll('passed', name, handlers[name], headers);
+  const samples = await measureCalls(handlers, 40, () => ({ headers, calls: 8 * headers.length }));
   for (const each of issuers) await each.close();
   return [
     costsAtMost(1.15, {
       what: 'middleware: last of ten issuers, against a single verifier',
-      ours: samples.get('ten'),
-      baseline: samples.get('single'),
+      ours: samples.ten,
+      baseline: samples.single,
     }),
   ];
 }

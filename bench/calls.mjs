@@ -1,0 +1,27 @@
+import { drive } from './fake-http.mjs';
+import { interleave } from './measure.mjs';
+
+const nothing = 'no middleware';
+const letThrough = (_req, _res, next) => next();
+
+/**
+ * CPU time per call of each handler, in turns, one number per round and without what the driving costs.
+ * `slice(name, round)` says what to send: `{ headers, calls }`.
+ */
+export async function measureCalls(handlers, rounds, slice) {
+  const all = { [nothing]: letThrough, ...handlers };
+  const samples = await interleave(Object.keys(all), rounds, (name, round) => {
+    const { headers, calls } = slice(name, round);
+    return { operations: calls, run: () => drive(all[name], headers, calls) };
+  });
+  const driving = samples.get(nothing);
+  const net = name => samples.get(name).map((cost, round) => cost - driving[round]);
+  return Object.fromEntries(Object.keys(handlers).map(name => [name, net(name)]));
+}
+
+/** Makes sure that a contender does its job: a fast wrong answer is no result. */
+export async function expectAll(expected, name, handler, headers) {
+  const answers = await drive(handler, headers);
+  if (answers[expected] !== headers.length)
+    throw new Error(`${name}: expected ${headers.length} ${expected}, got ${JSON.stringify(answers)}`);
+}

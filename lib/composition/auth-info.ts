@@ -8,11 +8,13 @@ export function authInfo(
   identity: Identity,
   resourceMetadataUrl: string | undefined,
 ): AuthInfo {
-  const extra: AuthInfoExtra = { ...identity.extra, source: leaf.name, claims: identity.claims };
-  if (identity.issuer !== undefined) extra.issuer = identity.issuer;
-  else delete extra.issuer;
-  if (identity.subject !== undefined) extra.subject = identity.subject;
-  else delete extra.subject;
+  const extra: AuthInfoExtra =
+    identity.extra === undefined
+      ? { source: leaf.name, claims: identity.claims }
+      : { ...identity.extra, source: leaf.name, claims: identity.claims };
+  // What a custom verifier put there under our names is in the identity already, or was no string.
+  if (identity.issuer !== undefined || 'issuer' in extra) extra.issuer = identity.issuer;
+  if (identity.subject !== undefined || 'subject' in extra) extra.subject = identity.subject;
   const auth: AuthInfo = {
     token,
     clientId: identity.clientId ?? leaf.name,

@@ -32,74 +32,111 @@ export function judgeOf(leaves: readonly Leaf[]): Judge {
     const token = new Token(value);
     const known = accepted.get(token.digest);
     if (known !== undefined) token.remember(known);
-
-    const claims = leaves.map(leaf => leaf.bound.claim(token));
-    const level: Claim = claims.includes('mine') ? 'mine' : 'maybe';
-    const rejections: NamedRejection[] = [];
-    let shortfall: Ruling | undefined;
-    let outage: UnavailableError | undefined;
-
-    const consider = (leaf: Leaf, answer: Answer): Ruling | undefined => {
-      if (answer.outcome === 'reject') {
-        const { outcome: _, ...rejection } = answer;
-        rejections.push({ source: leaf.name, ...rejection });
-      } else if (answer.outcome === 'accept') {
-        if (known === undefined && token.jwt !== null)
-          accepted.set(token.digest, token.jwt, { size: 2 * value.length });
-        if (holdsAll(leaf, answer.identity.scopes, extraScopes))
-          return { outcome: 'accept', leaf, identity: answer.identity };
-        shortfall ??= { outcome: 'insufficient_scope', leaf, identity: answer.identity };
-      }
-      return undefined;
-    };
-
-    const considerError = (leaf: Leaf, thrown: unknown): void => {
-      if (isOutage(thrown)) {
-        const error = asUnavailable(thrown);
-        if (outage === undefined || error.retryAfterSeconds > outage.retryAfterSeconds) outage = error;
-        publish('unavailable', request, () => ({
-          source: leaf.name,
-          message: describeError(thrown, value),
-          retryAfterSeconds: error.retryAfterSeconds,
-        }));
-      } else {
-        const rejection = { source: leaf.name, reason: 'error', detail: describeError(thrown, value) } as const;
-        rejections.push(rejection);
-        publish('rejected', request, () => ({ ...rejection }));
-      }
-    };
-
-    const conclude = (): Ruling => {
-      if (shortfall !== undefined) return shortfall;
-      if (rejections.length > 0) return { outcome: 'reject', rejections };
-      if (outage !== undefined) return { outcome: 'unavailable', error: outage };
-      return { outcome: 'reject', rejections: [{ reason: 'foreign', ...shapeOf(token) }] };
-    };
-
-    const ask = (first: number): Ruling | Promise<Ruling> => {
-      for (let index = first; index < leaves.length; index++) {
-        if (claims[index] !== level) continue;
-        const leaf = leaves[index] as Leaf;
-        try {
-          const answer = leaf.bound.verify(token, level);
-          if (isPromise(answer))
-            return answer.then(
-              settled => consider(leaf, settled) ?? ask(index + 1),
-              thrown => {
-                considerError(leaf, thrown);
-                return ask(index + 1);
-              },
-            );
-          const ruling = consider(leaf, answer);
-          if (ruling !== undefined) return ruling;
-        } catch (thrown) {
-          considerError(leaf, thrown);
-        }
-      }
-      return conclude();
-    };
-    return ask(0);
+    const hearing = new Hearing(leaves, token, extraScopes, request);
+    const ruling = hearing.ask(0);
+    if (known === undefined) remember(ruling, token, accepted);
+    return ruling;
   };
+}
+
+function remember(ruling: Ruling | Promise<Ruling>, token: Token, accepted: LRUCache<string, UnverifiedJwt>): void {
+  if (ruling instanceof Promise) {
+    void ruling.then(later => remember(later, token, accepted));
+  } else if ('leaf' in ruling && token.jwt !== null) {
+    accepted.set(token.digest, token.jwt, { size: 2 * token.value.length });
+  }
+}
+
+/** One token before the sources of a composition. */
+class Hearing {
+  readonly #leaves: readonly Leaf[];
+  readonly #token: Token;
+  readonly #extraScopes: readonly string[];
+  readonly #request: object | undefined;
+  readonly #claims: readonly Claim[];
+  readonly #level: Claim;
+  #rejections: NamedRejection[] | undefined;
+  #shortfall: Ruling | undefined;
+  #outage: UnavailableError | undefined;
+
+  constructor(leaves: readonly Leaf[], token: Token, extraScopes: readonly string[], request: object | undefined) {
+    this.#leaves = leaves;
+    this.#token = token;
+    this.#extraScopes = extraScopes;
+    this.#request = request;
+    this.#claims = leaves.map(leaf => leaf.bound.claim(token));
+    this.#level = this.#claims.includes('mine') ? 'mine' : 'maybe';
+  }
+
+  /** Asks the sources in order, from the one with this index on. */
+  ask(first: number): Ruling | Promise<Ruling> {
+    for (let index = first; index < this.#leaves.length; index++) {
+      if (this.#claims[index] !== this.#level) continue;
+      const leaf = this.#leaves[index] as Leaf;
+      try {
+        const answer = leaf.bound.verify(this.#token, this.#level);
+        if (isPromise(answer)) return this.#askLater(leaf, answer, index + 1);
+        const ruling = this.#consider(leaf, answer);
+        if (ruling !== undefined) return ruling;
+      } catch (thrown) {
+        this.#considerError(leaf, thrown);
+      }
+    }
+    return this.#conclude();
+  }
+
+  async #askLater(leaf: Leaf, answer: Promise<Answer>, next: number): Promise<Ruling> {
+    try {
+      const ruling = this.#consider(leaf, await answer);
+      if (ruling !== undefined) return ruling;
+    } catch (thrown) {
+      this.#considerError(leaf, thrown);
+    }
+    return this.ask(next);
+  }
+
+  #consider(leaf: Leaf, answer: Answer): Ruling | undefined {
+    switch (answer.outcome) {
+      case 'accept':
+        if (holdsAll(leaf, answer.identity.scopes, this.#extraScopes))
+          return { outcome: 'accept', leaf, identity: answer.identity };
+        this.#shortfall ??= { outcome: 'insufficient_scope', leaf, identity: answer.identity };
+        return undefined;
+      case 'reject': {
+        const { outcome: _, ...rejection } = answer;
+        this.#reject({ source: leaf.name, ...rejection });
+        return undefined;
+      }
+      case 'foreign':
+        return undefined;
+    }
+  }
+
+  #considerError(leaf: Leaf, thrown: unknown): void {
+    const text = describeError(thrown, this.#token.value);
+    if (!isOutage(thrown)) {
+      const rejection = { source: leaf.name, reason: 'error', detail: text } as const;
+      this.#reject(rejection);
+      publish('rejected', this.#request, () => ({ ...rejection }));
+      return;
+    }
+    const error = asUnavailable(thrown);
+    if (this.#outage === undefined || error.retryAfterSeconds > this.#outage.retryAfterSeconds) this.#outage = error;
+    const { retryAfterSeconds } = error;
+    publish('unavailable', this.#request, () => ({ source: leaf.name, message: text, retryAfterSeconds }));
+  }
+
+  #reject(rejection: NamedRejection): void {
+    this.#rejections ??= [];
+    this.#rejections.push(rejection);
+  }
+
+  #conclude(): Ruling {
+    if (this.#shortfall !== undefined) return this.#shortfall;
+    if (this.#rejections !== undefined) return { outcome: 'reject', rejections: this.#rejections };
+    if (this.#outage !== undefined) return { outcome: 'unavailable', error: this.#outage };
+    return { outcome: 'reject', rejections: [{ reason: 'foreign', ...shapeOf(this.#token) }] };
+  }
 }
 
 /** Whether a token with these scopes may pass, the leaf's rule and the extra scopes taken together. */

@@ -19,9 +19,9 @@ export interface AuthInfo {
 export interface AuthInfoExtra {
   /** The name of the source that accepted the token. */
   source: string;
-  issuer?: string;
+  issuer?: string | undefined;
   /** Unique within source and issuer. */
-  subject?: string;
+  subject?: string | undefined;
   /** Everything the token says, deeply frozen and shared between requests. */
   claims: Readonly<Record<string, unknown>>;
   [member: string]: unknown;

@@ -45,7 +45,7 @@ export class Token {
 }
 
 export function sha256(text: string): string {
-  return hash('sha256', text, 'base64');
+  return hash('sha256', text, 'binary');
 }
 
 function readJwt(value: string): UnverifiedJwt | null {

@@ -30,7 +30,7 @@ export function createAuth(source: Source): Auth {
   const composition = once((): Composition => {
     const leaves = bindLeaves(plan);
     use.begin();
-    return { plan, judge: judgeOf(leaves), settled: new WeakMap() };
+    return { plan, judge: judgeOf(leaves) };
   });
   const gate = once(() => gateOf(composition(), []));
   const documents = documentsOf(plan);

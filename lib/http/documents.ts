@@ -3,7 +3,7 @@ import type { Outline } from '../composition/plan.js';
 import { RESOURCE_METADATA_PATH, resourceMetadata, resourceMetadataUrl } from '../oauth/resource-metadata.js';
 import { pathOf } from '../oauth/url.js';
 import { allowAnyOrigin, answerPreflight } from './cors.js';
-import { originalPathOf } from './handler.js';
+import { type FrameworkRequest, originalPathOf } from './handler.js';
 import { sendJson } from './refusal.js';
 
 /** Serves a request if it is for one of our own addresses, and says whether it did. */
@@ -28,9 +28,10 @@ export function documentsOf(plan: Outline): OwnRoutes | undefined {
   const probed = probedPaths(withoutSlash(pathOf(resource)));
 
   return (req, res) => {
-    const path = originalPathOf(req);
     // Most requests are not for a document, and this handler runs in front of all of them.
-    if (!path?.includes('/.well-known/')) return false;
+    if (!((req as FrameworkRequest).originalUrl ?? req.url)?.includes('/.well-known/')) return false;
+    const path = originalPathOf(req);
+    if (path === null) return false;
     const isPreflight = req.method === 'OPTIONS' && plan.cors;
     if (req.method !== 'GET' && req.method !== 'HEAD' && !isPreflight) return false;
     const address = withoutSlash(path);

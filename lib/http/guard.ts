@@ -9,15 +9,13 @@ import { allowAnyOrigin, answerPreflight } from './cors.js';
 import { type Presented, readCredentials } from './credentials.js';
 import type { Next, RequestHandler } from './handler.js';
 import { type Refusal, refusalsOf, sendRefusal } from './refusal.js';
-import { type Settled, setAuth } from './settled.js';
+import { type Settled, setAuth, settledBy } from './settled.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 export interface Composition {
   readonly plan: Outline;
   readonly judge: Judge;
-  /** Verdicts by request, shared by all guards of the composition. */
-  readonly settled: WeakMap<object, Settled>;
 }
 
 /** Judges the credentials of a request; the answer is a refusal, or what was settled about the caller. */
@@ -30,7 +28,8 @@ export function isSettled(answer: Refusal | Settled): answer is Settled {
 /**
  * @param extraScopes required beside what the composition requires
  */
-export function gateOf({ plan, judge, settled }: Composition, extraScopes: readonly string[]): Gate {
+export function gateOf(composition: Composition, extraScopes: readonly string[]): Gate {
+  const { plan, judge } = composition;
   const refusals = refusalsOf(plan, extraScopes);
 
   const conclude = (req: IncomingMessage, token: string, ruling: Ruling): Refusal | Settled => {
@@ -38,9 +37,8 @@ export function gateOf({ plan, judge, settled }: Composition, extraScopes: reado
     switch (ruling.outcome) {
       case 'accept': {
         const { leaf, identity } = ruling;
-        const entry = { leaf, identity, auth: authInfo(token, leaf, identity, plan.resourceMetadataUrl) };
-        settled.set(req, entry);
-        return entry;
+        const auth = authInfo(token, leaf, identity, plan.resourceMetadataUrl);
+        return { composition, leaf, identity, auth, before: undefined };
       }
       case 'insufficient_scope':
         return refusals.insufficientScope(ruling.leaf.requiredScopes);
@@ -52,7 +50,7 @@ export function gateOf({ plan, judge, settled }: Composition, extraScopes: reado
   };
 
   return req => {
-    const before = settled.get(req);
+    const before = settledBy(composition, req);
     if (before !== undefined) {
       // The identity stands; what this guard asks for beyond the first one is judged by the scopes as they were granted.
       if (holdsAll(before.leaf, before.identity.scopes, extraScopes)) return before;
@@ -92,7 +90,7 @@ export function guardOf(composition: Composition, extraScopes: readonly string[]
 
   const finish = (req: IncomingMessage, res: ServerResponse, next: Next, answer: Refusal | Settled): void => {
     if (isSettled(answer)) {
-      setAuth(req, answer.auth);
+      setAuth(req, answer);
       next();
     } else {
       sendRefusal(req, res, answer);

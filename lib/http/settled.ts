@@ -6,23 +6,40 @@ import type { FrameworkRequest } from './handler.js';
 
 /** What the first guard of a composition found out about a request; the guards behind it only look at scopes. */
 export interface Settled {
+  readonly composition: object;
   readonly leaf: Leaf;
   readonly identity: Identity;
   readonly auth: AuthInfo;
+  /** What guards of other compositions had found out before. */
+  readonly before: Settled | undefined;
 }
 
-const current = new WeakMap<object, AuthInfo>();
+// A private symbol and not a WeakMap: entries that die with each request are the dearest kind for the collector.
+const SETTLED = Symbol('express-mcp-auth');
+
+interface SettledRequest {
+  [SETTLED]?: Settled;
+}
+
+/** What a guard of this composition found out about the request, if one ran. */
+export function settledBy(composition: object, req: IncomingMessage): Settled | undefined {
+  let settled = (req as SettledRequest)[SETTLED];
+  while (settled !== undefined && settled.composition !== composition) settled = settled.before;
+  return settled;
+}
 
 /** Hands the caller to the handlers behind; whatever somebody else left in `req.auth` is overwritten. */
-export function setAuth(req: IncomingMessage, auth: AuthInfo): void {
-  current.set(req, auth);
-  (req as FrameworkRequest).auth = auth;
+export function setAuth(req: IncomingMessage, settled: Settled): void {
+  const request = req as FrameworkRequest & SettledRequest;
+  const before = request[SETTLED];
+  if (before !== settled) request[SETTLED] = before === settled.before ? settled : { ...settled, before };
+  request.auth = settled.auth;
 }
 
 /** Takes back what somebody else left in `req.auth` of a request that was refused here and may go on elsewhere. */
 export function dropAuth(req: IncomingMessage): void {
   const request = req as FrameworkRequest;
-  if (request.auth !== undefined && request.auth !== current.get(req)) request.auth = undefined;
+  if (request.auth !== undefined && request.auth !== (req as SettledRequest)[SETTLED]?.auth) request.auth = undefined;
 }
 
 /**
@@ -31,7 +48,7 @@ export function dropAuth(req: IncomingMessage): void {
  * @throws ConfigError when no guard ran, so that a handler cannot run unguarded by mistake
  */
 export function getAuth(req: object): AuthInfo {
-  const auth = current.get(req);
+  const auth = (req as SettledRequest)[SETTLED]?.auth;
   if (auth === undefined)
     throw new ConfigError(
       'getAuth',

@@ -16,7 +16,7 @@ export function pathGuard(paths: readonly string[]): (path: string) => boolean {
   const guarded = [...new Set(paths.map(path => asWritten(decode(path))))];
   const covers = (path: string) => guarded.some(base => base === '/' || path === base || path.startsWith(`${base}/`));
   return path => {
-    if (covers(asWritten(path))) return true;
+    if (guarded.includes(path) || covers(asWritten(path))) return true;
     if (!/[%\\]|\/\./.test(path)) return false;
     const decoded = asWritten(decode(path));
     return covers(decoded) || covers(resolveDots(decoded));

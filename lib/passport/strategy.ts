@@ -44,7 +44,7 @@ export function mcpStrategy(auth: Auth): McpStrategy {
     const { success, fail, error } = this as Actions;
     const conclude = (answer: Awaited<ReturnType<typeof gate>>): void => {
       if (isSettled(answer)) {
-        setAuth(req, answer.auth);
+        setAuth(req, answer);
         success(answer.auth, { scope: [...answer.auth.scopes] });
         return;
       }

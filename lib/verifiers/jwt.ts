@@ -7,7 +7,7 @@ import type { Token, UnverifiedJwt } from '../core/token.js';
 import type { Auth } from '../http/auth.js';
 import { createAuth } from '../http/create-auth.js';
 import { bindAudience } from './audience.js';
-import { identityOf, judgeConfirmation, judgeTimes, judgeTypes } from './claims.js';
+import { type Claims, identityOf, judgeConfirmation, judgeTimes, judgeTypes } from './claims.js';
 import { type JwtConfig, readJwtOptions } from './jwt-config.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
 import { signatureCheck } from './jwt-signature.js';
@@ -29,6 +29,7 @@ interface SignatureFacts {
  */
 export function jwtVerifier(options: JwtVerifierOptions): Auth {
   const config = readJwtOptions(options);
+  const judgeForm = formJudge(config);
   const findSigner = signatureCheck({ rememberFailures: config.cache !== null });
   const verified =
     config.cache === null
@@ -39,7 +40,7 @@ export function jwtVerifier(options: JwtVerifierOptions): Auth {
         });
 
   const bind = (binding: Binding): BoundSource => {
-    const judgeUnverified = unverifiedJudge(config, binding);
+    const judgeUse = useJudge(config, binding);
 
     const accept = (identity: Identity): Answer =>
       config.claims === undefined || config.claims(identity.claims) === true
@@ -61,12 +62,15 @@ export function jwtVerifier(options: JwtVerifierOptions): Auth {
       claim: ({ jwt }) => (jwt !== null && isOurs(jwt.payload.iss, config) ? 'mine' : 'foreign'),
       verify: token => {
         const jwt = token.jwt as UnverifiedJwt;
-        const refusal = judgeUnverified(jwt);
+        const now = config.now();
+        const facts = verified?.get(token.digest);
+        const isKnown = facts !== undefined && now < facts.goodUntil;
+        // What header and types decide was decided before the signature was found good.
+        const refusal = (isKnown ? null : judgeForm(jwt)) ?? judgeUse(jwt.payload, now);
         if (refusal !== null) return refusal;
         const keys = config.keySets.of(jwt.payload.iss as string);
         if (keys === undefined) return reject('unknown_key', { detail: 'no key set for this issuer' });
-        const facts = verified?.get(token.digest);
-        if (facts === undefined || config.now() >= facts.goodUntil) return verifySignature(token, jwt, keys);
+        if (!isKnown) return verifySignature(token, jwt, keys);
         const settled = keys.settle();
         if (settled === undefined) return facts.key.live ? accept(facts.identity) : verifySignature(token, jwt, keys);
         return settled.then(() => (facts.key.live ? accept(facts.identity) : verifySignature(token, jwt, keys)));
@@ -95,29 +99,36 @@ function isOurs(issuer: unknown, { isIssuer }: JwtConfig): boolean {
   }
 }
 
-/** Header and claims, before any cryptography: a bad token costs microseconds. */
-function unverifiedJudge(config: JwtConfig, binding: Binding): (jwt: UnverifiedJwt) => Rejection | null {
-  const { algorithms, clockToleranceSeconds, now } = config;
-  const audience = bindAudience('jwtVerifier', config.audience, binding);
-  const typ = config.typ && normalizeTyp(config.typ);
+/** Header and types of claims, before any cryptography: a bad token costs microseconds. */
+function formJudge({ algorithms, typ: wanted }: JwtConfig): (jwt: UnverifiedJwt) => Rejection | null {
+  const typ = wanted && normalizeTyp(wanted);
+  const allowed = [...algorithms].join(' ');
 
   return ({ header, payload }) => {
     const { alg, kid } = header;
     if (typeof alg !== 'string' || !algorithms.has(alg))
-      return reject('algorithm', { expected: [...algorithms].join(' '), received: excerpt(alg ?? 'none') });
+      return reject('algorithm', { expected: allowed, received: excerpt(alg ?? 'none') });
     if (typ !== undefined && normalizeTyp(header.typ) !== typ)
       return reject('type', { expected: typ, received: excerpt(header.typ ?? 'none') });
     // RFC 7515 section 4.1.11: no extension is understood here.
     if (header.crit !== undefined) return reject('critical', { received: excerpt(header.crit) });
     if (kid !== undefined && typeof kid !== 'string')
       return reject('malformed', { detail: 'kid', received: excerpt(kid) });
+    if (payload.exp === undefined)
+      return reject('malformed', { detail: 'exp', expected: 'seconds since the epoch', received: 'none' });
+    return judgeTypes(payload) ?? judgeConfirmation(payload);
+  };
+}
+
+/** Whether the token is for this issuer, this composition and this moment: looked at on every use. */
+function useJudge(config: JwtConfig, binding: Binding): (payload: Claims, now: number) => Rejection | null {
+  const audience = bindAudience('jwtVerifier', config.audience, binding);
+  return (payload, now) => {
     if (!isOurs(payload.iss, config))
       return reject('issuer', { expected: config.issuerText, received: excerpt(payload.iss) });
     if (!audience.accepts(payload.aud))
       return reject('audience', { expected: audience.expected, received: excerpt(payload.aud ?? 'none') });
-    if (payload.exp === undefined)
-      return reject('malformed', { detail: 'exp', expected: 'seconds since the epoch', received: 'none' });
-    return judgeTimes(payload, now(), clockToleranceSeconds) ?? judgeTypes(payload) ?? judgeConfirmation(payload);
+    return judgeTimes(payload, now, config.clockToleranceSeconds);
   };
 }
 

@@ -329,6 +329,8 @@ describe.each(versions)('where the guard stands in $version', ({ make, all }) =>
       await request(app).post('/mcp').set('MCP-Protocol-Version', 'x').auth(READER, { type: 'bearer' }).expect(200);
       await request(app).get('/.well-known/oauth-protected-resource/mcp').set('MCP-Protocol-Version', 'x').expect(200);
       await request(app).get('/.well-known/openid-configuration/mcp').set('MCP-Protocol-Version', 'x').expect(404);
+      await request(app).get('/.well-known/oauth-authorization-server').set('MCP-Protocol-Version', 'x').expect(200);
+      await request(app).options('/rpc').set('MCP-Protocol-Version', 'x').expect(200);
       await request(app).get('/health').expect(200);
       expect(warnings.seen).toEqual([]);
     });
@@ -562,6 +564,20 @@ describe('`mcpPath`', () => {
     expect(auth.resource).toBe(mcpPath === '/' ? BASE : `${BASE}${mcpPath}`);
     await request(app).get(mcpPath).expect(401);
     await request(app).get(mcpPath.toLowerCase()).expect(401);
+  });
+
+  test('A7: one that ends in a slash guards both forms and has its document at both', async () => {
+    const app = express();
+    const auth = remote({ mcpPath: '/tools/' });
+    app.use(auth);
+    app.use(hello);
+    expect(auth.resource).toBe(`${BASE}/tools/`);
+    for (const path of ['/tools', '/tools/', '/tools/x']) await request(app).get(path).expect(401);
+    for (const path of ['/tools', '/tools/']) {
+      const document = await request(app).get(`/.well-known/oauth-protected-resource${path}`);
+      expect(document.body.resource).toBe(auth.resource);
+    }
+    await request(app).get('/toolsx').expect(200);
   });
 
   test.each(['.', '+', '?'])('it is literal: %j in a path matches itself only', async character => {

@@ -22,5 +22,6 @@ export default {
   },
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageProvider: 'v8',
+  coverageThreshold: { global: { statements: 90, branches: 90, functions: 90, lines: 90 } },
   maxWorkers: 2,
 };

@@ -11,23 +11,28 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 interface Quickstart {
-  readonly child: ChildProcess;
   readonly output: () => string;
   /** Resolves once the output contains the text, or fails with what there was when the process ended. */
   until(text: string): Promise<string>;
   end(signal?: NodeJS.Signals): Promise<[number | null, string | null]>;
 }
 
+const started: ChildProcess[] = [];
+afterAll(() => {
+  // Only what a failing test has left behind.
+  for (const { pid, exitCode } of started) if (exitCode === null) process.kill(-(pid as number), 'SIGKILL');
+});
+
 /** Starts what `npm start` starts, without the build before it. */
 function quickstart(environment: Record<string, string>): Quickstart {
   const env = { ...process.env, NODE_OPTIONS: '', ...environment };
   const child = spawn(scripts.start, { cwd: root, env, shell: true, detached: true });
+  started.push(child);
   let text = '';
   child.stdout.on('data', chunk => (text += chunk));
   child.stderr.on('data', chunk => (text += chunk));
   const closed = once(child, 'close') as Promise<[number | null, string | null]>;
   return {
-    child,
     output: () => text,
     until: wanted =>
       new Promise((resolve, reject) => {
@@ -63,10 +68,6 @@ describe('npm start', () => {
     run = quickstart({ PORT: '0' });
     output = await run.until('Serving until Ctrl-C.');
   }, 30_000);
-  afterAll(() => {
-    if (run.child.exitCode === null) process.kill(-(run.child.pid as number), 'SIGKILL');
-  });
-
   test('shows three identities, each with the source that recognised it', () => {
     expect(output).toMatch(/a person.* source people, client desktop-app, subject user-1\n/);
     expect(output).toMatch(/a service.* source services, client nightly-report, subject nightly-report\n/);

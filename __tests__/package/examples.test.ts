@@ -77,7 +77,14 @@ describe('every example', () => {
     expect(sources.filter(([, source]) => /from '[^']*\blib\/|\bany\b(?=[\];,)>])/.test(source))).toEqual([]);
   });
 
-  test('J7: makes an MCP server for each request, so that parallel callers never see each other', async () => {
+  test('J7: makes its MCP server in the function that is called for each request', () => {
+    const makers = [...examples.values()].filter(source => source.includes('new McpServer('));
+    expect(makers).not.toEqual([]);
+    for (const source of makers)
+      expect(source).toMatch(/createMcpHandler\(\(\) => \{\s+const server = new McpServer\(/);
+  });
+
+  test('J7: keeps parallel callers apart', async () => {
     const app = await load('multi-auth', {
       ISSUER: people.issuer,
       SERVICE_ISSUER: services.issuer,

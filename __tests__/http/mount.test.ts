@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import connect from 'connect';
 import express from 'express';
-import { type Auth, customVerifier, multiAuth, remoteAuth } from 'express-mcp-auth';
+import { type Auth, customVerifier, getAuth, multiAuth, remoteAuth } from 'express-mcp-auth';
 import fc from 'fast-check';
 import request from 'supertest';
 import {
@@ -482,6 +482,23 @@ describe.each(versions)('where the guard stands in $version', ({ make, all }) =>
     app.post('/both', multiAuth([second]).protect(), hello);
     await request(app).post('/both').auth(READER, { type: 'bearer' }).expect(401);
     await request(app).post('/both').auth(WRITER, { type: 'bearer' }).expect(401);
+  });
+
+  test('behind guards of two compositions getAuth and req.auth name the last, and each composition verified once', async () => {
+    const first = counted('first');
+    const second = counted('second');
+    const [outer, inner] = [multiAuth([first.verifier]), multiAuth([second.verifier])];
+    const sources: (string | undefined)[] = [];
+    const look: express.RequestHandler = (req, _res, next) => {
+      expect(authOf(req)).toBe(getAuth(req));
+      sources.push(authOf(req)?.extra.source);
+      next();
+    };
+    const app = make();
+    app.use(outer, look, inner, look, outer.protect(), look, inner.protect(), inner, look, hello);
+    await request(app).get('/').auth(READER, { type: 'bearer' }).expect(200);
+    expect(sources).toEqual(['first', 'second', 'first', 'second']);
+    expect([first.asked, second.asked]).toEqual([[READER], [READER]]);
   });
 
   test('the first guard settles the identity: what happens to the header or to req.auth in between changes nothing', async () => {

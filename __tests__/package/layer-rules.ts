@@ -7,6 +7,8 @@ const floors: Record<string, number> = {
   crypto: 1,
   net: 1,
   oauth: 2,
+  store: 2,
+  clients: 3,
   composition: 3,
   http: 4,
   verifiers: 5,
@@ -17,17 +19,24 @@ const floors: Record<string, number> = {
   'express-types.ts': 8,
 };
 
-/** Which folders may import a package; a package that is not listed may be imported by none. */
+/** Which folders may import a package; one that is not listed may be imported by none. */
 const fences: Record<string, readonly string[]> = {
-  jose: ['verifiers', 'crypto'],
-  'lru-cache': ['composition', 'net', 'verifiers', 'crypto'],
+  jose: ['crypto', 'verifiers'],
+  'lru-cache': ['composition', 'net', 'verifiers'],
   'passport-http-bearer': ['passport'],
-  'on-headers': ['passport', 'http'],
+  'on-headers': ['http', 'passport'],
   parseurl: ['http'],
-  'node:http': ['http', 'passport', 'express-types.ts'],
   'node:crypto': ['core', 'crypto', 'verifiers'],
   'node:diagnostics_channel': ['core'],
-  'node:buffer': ['core', 'crypto', 'net', 'oauth', 'verifiers'],
+  'node:http': ['http', 'passport', 'express-types.ts'],
+  'node:util': ['verifiers'],
+};
+
+/** Files that no entry of the package reaches yet, each with what it waits for. */
+export const groundwork: Record<string, string> = {
+  'clients/client.ts': 'the authorization server',
+  'crypto/key-ring.ts': 'the authorization server',
+  'store/store.ts': 'the authorization server',
 };
 
 export const entries = ['index.ts', 'passport/index.ts', 'express-types.ts'];

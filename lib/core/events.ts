@@ -32,6 +32,31 @@ export interface EventMap {
     granted: readonly string[];
     rule: 'composition' | 'source' | 'server' | 'protect';
   };
+  /** A client registered itself. */
+  client_registered: { clientId: string; clientName?: string | undefined; redirectUris: readonly string[] };
+  /** A person approved or denied a client on the consent page. */
+  consent_given: { clientId: string; scopes: readonly string[]; resource: string };
+  consent_denied: { clientId: string };
+  /** A sign-in came back and a code went to the client. */
+  code_issued: { clientId: string; subject: string; scopes: readonly string[] };
+  /** A sign-in ended without a code; `remedy` says what the operator can change. */
+  sign_in_refused: { clientId: string; reason: string; remedy?: string | undefined };
+  /** Tokens were issued for a code or a refresh token. */
+  token_issued: {
+    clientId: string;
+    subject: string;
+    grantType: string;
+    scopes: readonly string[];
+    resource: string;
+  };
+  /** A token request was refused. */
+  token_refused: { clientId?: string | undefined; error: string; description: string };
+  /** A spent refresh token came again, too late for an honest mistake; its grant ended. */
+  refresh_reused: { clientId: string; subject: string };
+  /** A grant ended. */
+  grant_revoked: { clientId: string; subject: string; by: 'client' | 'reuse' | 'code_replayed' | 'upstream' };
+  /** The identity provider failed on one leg: `code`, `refresh`, `revoke`, `verify` or `discovery`. */
+  upstream_failed: { leg: string; message: string };
   /** A key set was fetched. */
   keys_fetched: { url: string; keys: number };
   /** A key set or the discovery that leads to it failed; `message` says what was expected and what came. */
@@ -47,6 +72,16 @@ const channels = {
   rejected: channel('express-mcp-auth:rejected'),
   unavailable: channel('express-mcp-auth:unavailable'),
   scope_refused: channel('express-mcp-auth:scope_refused'),
+  client_registered: channel('express-mcp-auth:client_registered'),
+  consent_given: channel('express-mcp-auth:consent_given'),
+  consent_denied: channel('express-mcp-auth:consent_denied'),
+  code_issued: channel('express-mcp-auth:code_issued'),
+  sign_in_refused: channel('express-mcp-auth:sign_in_refused'),
+  token_issued: channel('express-mcp-auth:token_issued'),
+  token_refused: channel('express-mcp-auth:token_refused'),
+  refresh_reused: channel('express-mcp-auth:refresh_reused'),
+  grant_revoked: channel('express-mcp-auth:grant_revoked'),
+  upstream_failed: channel('express-mcp-auth:upstream_failed'),
   keys_fetched: channel('express-mcp-auth:keys_fetched'),
   keys_failed: channel('express-mcp-auth:keys_failed'),
 } satisfies Record<EventName, unknown>;

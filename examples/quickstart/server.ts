@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import express from 'express';
 import { jwtVerifier, multiAuth, remoteAuth, staticTokenVerifier } from 'express-mcp-auth';
 import { mcpHandler } from '../mcp-server.js';
@@ -40,11 +41,12 @@ server.on('request', app);
 
 let stopping = false;
 async function stop(): Promise<void> {
-  if (stopping) return; // npm passes a Ctrl-C on that the terminal has sent already
+  if (stopping) return;
   stopping = true;
   console.log('\nStopped.');
   await auth.close();
   for (const running of [server, identityProvider]) running.close().closeAllConnections();
+  await setTimeout(300); // npm passes on the Ctrl-C that the terminal has sent already: be there to receive it
 }
 process.on('SIGINT', stop).on('SIGTERM', stop);
 

@@ -1,11 +1,13 @@
 import { createServer, type Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { Express } from 'express';
 import request from 'supertest';
 import { close, type IdentityProvider, identityProvider, listen } from '../support/identity-provider.js';
 import { seconds } from '../support/keys.js';
 import { readTree } from './source-tree.js';
+
+jest.setTimeout(60_000);
 
 const examples = readTree('examples');
 const stories = [

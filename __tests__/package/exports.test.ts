@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import * as main from 'express-mcp-auth';
 import * as passport from 'express-mcp-auth/passport';
 import { nodesOf, root } from './source-tree.js';
+
+jest.setTimeout(60_000);
 
 const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 

@@ -1,3 +1,4 @@
+export type { ConsentMode, ConsentView } from './authorization/authorization-server.js';
 export type { AuthInfo, AuthInfoExtra, Reason, Verdict } from './core/auth-info.js';
 export { ConfigError, OAuthError, type OAuthErrorCode, UnavailableError } from './core/errors.js';
 export type { EventMap, EventMessage, EventName } from './core/events.js';
@@ -5,8 +6,19 @@ export type { Auth } from './http/auth.js';
 export type { Next, RequestHandler } from './http/handler.js';
 export { type SdkErrorClasses, sdkTokenVerifier } from './http/sdk-token-verifier.js';
 export { getAuth } from './http/settled.js';
+export { getUpstreamToken } from './http/upstream-token.js';
 export { type MultiAuthOptions, multiAuth } from './multi-auth.js';
+export { oauthProxy } from './servers/oauth-proxy.js';
+export type {
+  ClientsOptions,
+  OAuthProxyOptions,
+  PreRegisteredClient,
+  RateLimitOptions,
+  UpstreamOptions,
+} from './servers/oauth-proxy-options.js';
 export { type RemoteAuthOptions, remoteAuth } from './servers/remote-auth.js';
+export { type MemoryStoreOptions, memoryStore } from './store/memory.js';
+export type { Store } from './store/store.js';
 export {
   type CustomIdentity,
   type CustomVerifierOptions,

@@ -60,7 +60,8 @@ export function multiAuth(
       'Give at least a server or one verifier.',
     );
 
-  const isServer = !Array.isArray(first) && head !== undefined && head.bind === undefined;
+  const isServer =
+    !Array.isArray(first) && head !== undefined && (head.bind === undefined || head.authorizationServer !== undefined);
   return createAuth({
     factory: FACTORY,
     name: read.string('name'),

@@ -1,14 +1,6 @@
-export type ClientAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post';
+import type { ClientMetadata } from '../oauth/client-metadata.js';
 
-/** The registered members of a client that are used (RFC 7591 section 2). */
-export interface ClientMetadata {
-  readonly redirect_uris: readonly string[];
-  readonly token_endpoint_auth_method: ClientAuthMethod;
-  readonly client_name?: string;
-  readonly client_uri?: string;
-  readonly application_type?: 'native' | 'web';
-  readonly scope?: string;
-}
+export type { ClientAuthMethod, ClientMetadata } from '../oauth/client-metadata.js';
 
 /** How a client came to be known here; anybody can bring about the first two. */
 export type ClientOrigin = 'stateless' | 'stored' | 'preRegistered';
@@ -22,4 +14,13 @@ export interface Client {
   readonly issuedAt: number | undefined;
   /** Whether this is the client's secret; false for a client that has none. Constant time. */
   readonly isSecret: (candidate: string) => boolean;
+}
+
+/** A new registration as the client learns about it. */
+export interface IssuedClient {
+  readonly id: string;
+  /** Told once; absent for a client that authenticates with `none`. */
+  readonly secret?: string;
+  /** In seconds since the epoch. */
+  readonly issuedAt: number;
 }

@@ -70,10 +70,10 @@ function readMcpPath(options: Options): string | undefined {
 }
 
 /** A URL of ours, byte for byte: https, or http on loopback, without query and fragment. */
-export function publicUrl(options: Options, option: string): string | undefined {
+export function publicUrl(options: Options, option: string, allowHttp = false): string | undefined {
   const value = options.string(option);
   if (value === undefined) return undefined;
-  const problem = urlProblem(value) ?? (/[?#]/.test(value) ? 'has a query or a fragment' : null);
+  const problem = urlProblem(value, { allowHttp }) ?? (/[?#]/.test(value) ? 'has a query or a fragment' : null);
   if (problem !== null)
     options.fail(
       option,

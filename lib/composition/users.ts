@@ -1,4 +1,4 @@
-import type { Source } from '../core/source.js';
+import type { ServedResource, Source } from '../core/source.js';
 
 // A verifier can be in several compositions; what it holds is let go with the last of them.
 const usersOf = new WeakMap<Source, Set<object>>();
@@ -13,13 +13,23 @@ export interface Usage {
 }
 
 /** Counts one composition as a user of its verifiers. */
-export function usage(leaves: readonly Source[], { fromStart }: { readonly fromStart: boolean }): Usage {
+export function usage(
+  leaves: readonly Source[],
+  { fromStart, served }: { readonly fromStart: boolean; readonly served: ServedResource | undefined },
+): Usage {
   const user = {};
   let isUsed = false;
   const enlist = () => {
     for (const leaf of leaves) {
       const users = usersOf.get(leaf) ?? new Set();
       usersOf.set(leaf, users.add(user));
+      if (served !== undefined) leaf.join?.(user, served);
+    }
+  };
+  const leave = () => {
+    for (const leaf of leaves) {
+      usersOf.get(leaf)?.delete(user);
+      leaf.leave?.(user);
     }
   };
   if (fromStart) enlist();
@@ -29,10 +39,10 @@ export function usage(leaves: readonly Source[], { fromStart }: { readonly fromS
       enlist();
     },
     absorb() {
-      if (!isUsed) for (const leaf of leaves) usersOf.get(leaf)?.delete(user);
+      if (!isUsed) leave();
     },
     async end() {
-      for (const leaf of leaves) usersOf.get(leaf)?.delete(user);
+      leave();
       const unused = leaves.filter(leaf => (usersOf.get(leaf)?.size ?? 0) === 0);
       await Promise.all(unused.map(leaf => leaf.close?.()));
     },

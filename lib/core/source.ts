@@ -1,5 +1,5 @@
 import type { Identity, Rejection } from './auth-info.js';
-import type { Settings } from './settings.js';
+import type { ScopeSatisfies, Settings } from './settings.js';
 import type { Token } from './token.js';
 
 /** How sure a source is, without any I/O, that a token is its own. */
@@ -38,6 +38,15 @@ export interface BoundSource {
   verify(token: Token, claim: Claim): Answer | Promise<Answer>;
 }
 
+/** What an authorization server must know of a composition that it serves. */
+export interface ServedResource {
+  readonly resource: string;
+  readonly legacyResources: readonly string[];
+  readonly requiredScopes: readonly string[];
+  readonly scopesSupported: readonly string[];
+  readonly scopeSatisfies: ScopeSatisfies | undefined;
+}
+
 /**
  * Anything that can say whose token this is. A verifier has `bind`; a composition has a `server` and `verifiers`.
  * Sources are immutable: all that a composition adds lives in its own plan.
@@ -54,6 +63,13 @@ export interface Source {
   readonly server?: Source;
   readonly verifiers?: readonly Source[];
   readonly bind?: (binding: Binding) => BoundSource;
+  /** The endpoints and documents that it owns, for `http/`, which alone knows what it is. */
+  readonly authorizationServer?: object;
+  /** Takes a composition with its resource in, and lets go of it. */
+  readonly join?: (user: object, served: ServedResource) => void;
+  readonly leave?: (user: object) => void;
+  /** The live upstream token of a caller that this source accepted, or `null` where it has none. */
+  readonly upstreamToken?: (identity: Identity) => Promise<string | null>;
   /** Prefetches what `verify` will need. */
   readonly ready?: () => Promise<void>;
   /** Lets go of sockets and memory. Called once nobody uses the source any more. */

@@ -5,27 +5,27 @@ import { leavesOf } from '../composition/names.js';
 import { readScopes } from '../composition/options.js';
 import { bindLeaves, outline } from '../composition/plan.js';
 import { report } from '../composition/report.js';
+import { servedResource } from '../composition/served.js';
 import { usage } from '../composition/users.js';
 import { Options } from '../core/options.js';
 import type { Source } from '../core/source.js';
 import { warnings } from '../core/warnings.js';
 import type { Auth } from './auth.js';
-import { documentsOf } from './documents.js';
 import { type Composition, gateOf, guardOf } from './guard.js';
 import { mountOf, type Next, type RequestHandler } from './handler.js';
 import { rememberInternals } from './internals.js';
+import { ownRoutesOf, type RoutesOfPlan } from './own-routes.js';
 import { placementOf } from './placement.js';
 
 /** Makes the `Auth` of a source. Nothing is bound before the first use: a source may be meant for a composition only. */
 export function createAuth(source: Source): Auth {
-  // A verifier by itself is a composition of one.
-  const root: Source =
-    source.bind === undefined
-      ? source
-      : { factory: source.factory, name: source.name, settings: {}, verifiers: [source] };
+  const root = asComposition(source);
   const plan = outline(root);
   const leafSources = leavesOf(root);
-  const use = usage(leafSources, { fromStart: source.bind === undefined });
+  const use = usage(leafSources, {
+    fromStart: source.bind === undefined || source.authorizationServer !== undefined,
+    served: servedResource(plan),
+  });
 
   const composition = once((): Composition => {
     const leaves = bindLeaves(plan);
@@ -33,8 +33,7 @@ export function createAuth(source: Source): Auth {
     return { plan, judge: judgeOf(leaves) };
   });
   const gate = once(() => gateOf(composition(), []));
-  const documents = documentsOf(plan);
-  const handlers = handlersOf(() => guardOf(composition(), []), documents, plan);
+  const handlers = handlersOf(() => guardOf(composition(), []), ownRoutesOf(plan), plan);
 
   const judge = async (token: string): Promise<Exclude<Ruling, { outcome: 'unavailable' }>> => {
     const composed = composition();
@@ -52,7 +51,7 @@ export function createAuth(source: Source): Auth {
     ...(plan.resource !== undefined && { resource: plan.resource }),
     requiredScopes: plan.requiredScopes,
     scopesSupported: plan.scopesSupported,
-    router: handlers.documents,
+    router: handlers.router,
     wellKnown: handlers.documents,
     protect(options = {}) {
       const read = new Options('protect', options, ['requiredScopes']);
@@ -99,19 +98,27 @@ export function createAuth(source: Source): Auth {
   return auth as unknown as Auth;
 }
 
+/** A verifier or a server by itself is a composition of one. */
+function asComposition(source: Source): Source {
+  if (source.bind === undefined) return source;
+  const { factory, name } = source;
+  return source.authorizationServer === undefined
+    ? { factory, name, settings: {}, verifiers: [source] }
+    : { factory, name, settings: {}, server: source };
+}
+
 function handlersOf(
   makeGuard: () => RequestHandler,
-  documents: ReturnType<typeof documentsOf>,
+  { documents, endpoints }: RoutesOfPlan,
   plan: Composition['plan'],
-): { readonly auth: RequestHandler; readonly documents: RequestHandler } {
+): { readonly auth: RequestHandler; readonly router: RequestHandler; readonly documents: RequestHandler } {
   const guard = once(makeGuard);
   const seenAtRoot = new WeakSet<IncomingMessage>();
-  const isGuarded = placementOf({
-    plan,
-    hasRoutes: documents !== undefined,
-    seenAtRoot: req => seenAtRoot.has(req),
-    warn: warnings(),
-  });
+  const hasRoutes = documents !== undefined || endpoints !== undefined;
+  const isGuarded = placementOf({ plan, hasRoutes, seenAtRoot: req => seenAtRoot.has(req), warn: warnings() });
+  const noteRoot = (req: IncomingMessage) => {
+    if (documents !== undefined && mountOf(req) === '') seenAtRoot.add(req);
+  };
 
   function mcpAuth(req: IncomingMessage, res: ServerResponse, next: Next): void {
     let protect: RequestHandler;
@@ -121,17 +128,22 @@ function handlersOf(
       next(error);
       return;
     }
-    if (documents?.(req, res)) return;
+    if (documents?.(req, res) || endpoints?.(req, res)) return;
     if (isGuarded(req, mcpAuth)) protect(req, res, next);
     else next();
   }
 
+  function mcpAuthRouter(req: IncomingMessage, res: ServerResponse, next: Next): void {
+    noteRoot(req);
+    if (!documents?.(req, res) && !endpoints?.(req, res)) next();
+  }
+
   function mcpAuthDocuments(req: IncomingMessage, res: ServerResponse, next: Next): void {
-    if (documents !== undefined && mountOf(req) === '') seenAtRoot.add(req);
+    noteRoot(req);
     if (!documents?.(req, res)) next();
   }
 
-  return { auth: mcpAuth, documents: mcpAuthDocuments };
+  return { auth: mcpAuth, router: mcpAuthRouter, documents: mcpAuthDocuments };
 }
 
 function once<T>(make: () => T): () => T {

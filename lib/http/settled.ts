@@ -58,3 +58,8 @@ export function getAuth(req: object): AuthInfo {
     );
   return auth;
 }
+
+/** What the last guard found out about a request. */
+export function settledOf(req: IncomingMessage): Settled | undefined {
+  return (req as SettledRequest)[SETTLED];
+}

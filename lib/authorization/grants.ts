@@ -1,0 +1,290 @@
+import type { Client } from '../clients/client.js';
+import { publish } from '../core/events.js';
+import type { KeyRing } from '../crypto/key-ring.js';
+import { type Grant, lifetimeOf, withAccessToken } from './grant.js';
+import { accessExpiry, refreshExpiry, renewalMargin, type TokenLifetimes } from './lifetimes.js';
+import { OAuthFailure } from './oauth-failure.js';
+import type { Opened, Records } from './records.js';
+import { openAnswer, sealAnswer } from './replayed-answer.js';
+import type { Resources } from './resources.js';
+import type { SignedIn, SignInLeg } from './sign-in.js';
+import { type CodeRequest, judgeCodeRequest, judgeRefreshRequest, type RefreshRequest } from './token-requests.js';
+import {
+  hashOf,
+  isSameHash,
+  mintAccessToken,
+  mintCode,
+  mintRefreshToken,
+  newGrantId,
+  readAccessToken,
+  readCode,
+  readRefreshToken,
+} from './tokens.js';
+import type { AuthorizationRequest } from './transactions.js';
+import type { UpstreamSession } from './upstream-session.js';
+
+/** The answer of the token endpoint (RFC 6749 section 5.1). */
+export interface TokenAnswer {
+  readonly access_token: string;
+  readonly token_type: 'Bearer';
+  readonly expires_in: number;
+  readonly refresh_token?: string;
+  readonly scope: string;
+}
+
+export interface GrantsParts {
+  readonly records: Records<Grant>;
+  readonly resources: Resources;
+  readonly upstream: UpstreamSession;
+  readonly leg: SignInLeg;
+  readonly ring: KeyRing;
+  readonly lifetimes: TokenLifetimes;
+  readonly now: () => number;
+}
+
+const MAX_TRIES = 8;
+const REFUSED = 'The grant is unknown, was used already, has expired or was revoked. Ask the person to sign in again.';
+
+/** Codes and tokens: each is one of the states of a grant, and every step from one to the next happens once. */
+export class Grants {
+  readonly #parts: GrantsParts;
+
+  constructor(parts: GrantsParts) {
+    this.#parts = parts;
+  }
+
+  /** Stores what a person granted, and answers the code for it. */
+  async issueCode(request: AuthorizationRequest, redirectUri: string, signedIn: SignedIn): Promise<string> {
+    const { lifetimes, records } = this.#parts;
+    const now = this.#seconds();
+    const id = newGrantId();
+    const code = mintCode(id);
+    const grant: Grant = {
+      createdAt: now,
+      clientId: request.clientId,
+      redirectUri,
+      resource: request.resource,
+      scopes: signedIn.scopes,
+      subject: signedIn.subject,
+      issuer: signedIn.issuer,
+      claims: signedIn.claims,
+      codeHash: code.hash,
+      codeChallenge: request.codeChallenge,
+      codeExpiresAt: now + lifetimes.codeTtlSeconds,
+      accessTokens: [],
+      generation: 0,
+      spent: [],
+      upstream: signedIn.upstream,
+      checkedAt: now,
+    };
+    await records.add(id, grant, lifetimes.codeTtlSeconds);
+    publish('code_issued', undefined, () => ({
+      clientId: request.clientId,
+      subject: signedIn.subject,
+      scopes: signedIn.scopes,
+    }));
+    return code.token;
+  }
+
+  /** @throws OAuthFailure; a request that fails changes nothing, but for a late replay, which ends the grant it gave */
+  async redeem(request: CodeRequest): Promise<TokenAnswer> {
+    const { records, resources, lifetimes } = this.#parts;
+    const claim = readCode(request.code);
+    for (let attempt = 0; claim !== null && attempt < MAX_TRIES; attempt++) {
+      const opened = await records.get(claim.grantId);
+      if (opened === null || !isSameHash(opened.value.codeHash, hashOf(request.code))) break;
+      const grant = opened.value;
+      judgeCodeRequest(request, grant, resources);
+      const now = this.#seconds();
+      if (grant.redeemedAt !== undefined) {
+        // A client that asked twice is refused; somebody who comes later with a used code has stolen it from somewhere.
+        if (now - grant.redeemedAt > lifetimes.refreshReuseSeconds)
+          await this.#end(claim.grantId, opened, 'code_replayed');
+        break;
+      }
+      if (grant.codeExpiresAt <= now) break;
+      const [next, answer] = this.#withTokens(claim.grantId, { ...grant, redeemedAt: now }, grant.scopes, now);
+      const replaced = await records.replace(claim.grantId, opened, next, lifetimeOf(next, now));
+      if (replaced !== null) return this.#issued(next, answer, 'authorization_code');
+    }
+    throw new OAuthFailure('invalid_grant', REFUSED);
+  }
+
+  /** @throws OAuthFailure, or UnavailableError while upstream is out of reach: the token stays good then */
+  async refresh(request: RefreshRequest): Promise<TokenAnswer> {
+    const { records, ring } = this.#parts;
+    const claim = readRefreshToken(request.refreshToken, ring);
+    for (let attempt = 0; claim !== null && attempt < MAX_TRIES; attempt++) {
+      const opened = await records.get(claim.grantId);
+      if (opened === null || opened.value.clientId !== request.client.id) break;
+      if (claim.generation !== opened.value.generation) {
+        const replayed = await this.#replay(claim.grantId, claim.generation, opened, request);
+        if (replayed !== null) return replayed;
+        break;
+      }
+      if (!isSameHash(opened.value.refreshHash, hashOf(request.refreshToken))) break;
+      if ((opened.value.refreshExpiresAt ?? 0) <= this.#seconds()) break;
+      const scopes = judgeRefreshRequest(request, opened.value, this.#parts.resources);
+      const current = await this.#withFreshUpstream(claim.grantId, opened);
+      if (current === null) break;
+      const answer = await this.#rotate(claim.grantId, current, request, scopes);
+      if (answer !== null) return answer;
+    }
+    throw new OAuthFailure('invalid_grant', REFUSED);
+  }
+
+  find(id: string): Promise<Opened<Grant> | null> {
+    return this.#parts.records.get(id);
+  }
+
+  /** The grant and the scopes of a live access token, or `null`. One read. */
+  async findAccess(
+    token: string,
+  ): Promise<{ id: string; opened: Opened<Grant>; scopes: readonly string[]; expiresAt: number } | null> {
+    const claim = readAccessToken(token);
+    const opened = claim && (await this.#parts.records.get(claim.grantId));
+    if (claim === null || opened === null) return null;
+    const hash = hashOf(token);
+    const live = opened.value.accessTokens.find(candidate => isSameHash(candidate.hash, hash));
+    return live === undefined ? null : { id: claim.grantId, opened, scopes: live.scopes, expiresAt: live.expiresAt };
+  }
+
+  /** RFC 7009: the refresh token ends the grant, an access token only itself. Others' tokens and unknown ones: nothing. */
+  async revoke(token: string, client: Client): Promise<void> {
+    const { records, ring } = this.#parts;
+    const refresh = readRefreshToken(token, ring);
+    if (refresh !== null) {
+      const opened = await records.get(refresh.grantId);
+      if (opened?.value.clientId === client.id) await this.#end(refresh.grantId, opened, 'client');
+      return;
+    }
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+      const found = await this.findAccess(token);
+      if (found === null || found.opened.value.clientId !== client.id) return;
+      const hash = hashOf(token);
+      const grant = found.opened.value;
+      const next = { ...grant, accessTokens: grant.accessTokens.filter(live => live.hash !== hash) };
+      const left = lifetimeOf(next, this.#seconds());
+      if (left <= 0) return this.#end(found.id, found.opened, 'client');
+      if ((await records.replace(found.id, found.opened, next, left)) !== null) return;
+    }
+  }
+
+  async #withFreshUpstream(id: string, opened: Opened<Grant>): Promise<Opened<Grant> | null> {
+    const { upstream } = opened.value;
+    if (upstream?.refreshToken === undefined || !this.#parts.upstream.isDue(opened, renewalMargin(upstream)))
+      return opened;
+    const current = await this.#parts.upstream.refresh(id, opened);
+    if (current === null)
+      publish('grant_revoked', undefined, () => ({
+        clientId: opened.value.clientId,
+        subject: opened.value.subject,
+        by: 'upstream',
+      }));
+    return current;
+  }
+
+  async #rotate(
+    id: string,
+    opened: Opened<Grant>,
+    request: RefreshRequest,
+    scopes: readonly string[],
+  ): Promise<TokenAnswer | null> {
+    const now = this.#seconds();
+    const { refreshReuseSeconds } = this.#parts.lifetimes;
+    const grant = opened.value;
+    const spent = [
+      { generation: grant.generation, at: now },
+      ...grant.spent.filter(({ at }) => now - at <= refreshReuseSeconds),
+    ];
+    const rotated = { ...grant, generation: grant.generation + 1, spent: spent.slice(0, 16) };
+    const [fresh, answer] = this.#withTokens(id, rotated, scopes, now);
+    const lastAnswer = {
+      spentHash: hashOf(request.refreshToken),
+      sealed: sealAnswer(JSON.stringify(answer), request.refreshToken, id),
+      at: now,
+    };
+    const next = { ...fresh, lastAnswer };
+    const replaced = await this.#parts.records.replace(id, opened, next, lifetimeOf(next, now));
+    return replaced === null ? null : this.#issued(next, answer, 'refresh_token');
+  }
+
+  // The same question by the same client within the window is a lost answer; later it is a theft, and the family dies.
+  async #replay(
+    id: string,
+    generation: number,
+    opened: Opened<Grant>,
+    request: RefreshRequest,
+  ): Promise<TokenAnswer | null> {
+    const { refreshReuseSeconds } = this.#parts.lifetimes;
+    const { lastAnswer, spent, clientId, subject } = opened.value;
+    if (generation > opened.value.generation) return null;
+    const now = this.#seconds();
+    if (
+      lastAnswer !== undefined &&
+      isSameHash(lastAnswer.spentHash, hashOf(request.refreshToken)) &&
+      now - lastAnswer.at <= refreshReuseSeconds
+    ) {
+      const answer = openAnswer(lastAnswer.sealed, request.refreshToken, id);
+      if (answer !== null) return { ...(JSON.parse(answer) as TokenAnswer) };
+    }
+    const isYoung = spent.some(entry => entry.generation === generation && now - entry.at <= refreshReuseSeconds);
+    if (!isYoung) {
+      publish('refresh_reused', undefined, () => ({ clientId, subject }));
+      await this.#end(id, opened, 'reuse');
+    }
+    return null;
+  }
+
+  #withTokens(id: string, grant: Grant, scopes: readonly string[], now: number): [Grant, TokenAnswer] {
+    const { lifetimes, ring } = this.#parts;
+    const access = mintAccessToken(id);
+    const expiresAt = Math.floor(accessExpiry(lifetimes, grant.upstream, now));
+    const refreshExpiresAt = refreshExpiry(lifetimes, grant.upstream, now);
+    const refresh =
+      refreshExpiresAt === undefined || refreshExpiresAt <= now
+        ? undefined
+        : mintRefreshToken(id, grant.generation, ring);
+    const accessTokens = withAccessToken(grant, { hash: access.hash, expiresAt, scopes }, now);
+    const next: Grant = {
+      ...grant,
+      accessTokens,
+      refreshHash: refresh?.hash,
+      refreshExpiresAt: refresh && refreshExpiresAt,
+    };
+    const answer: TokenAnswer = {
+      access_token: access.token,
+      token_type: 'Bearer',
+      expires_in: Math.max(0, expiresAt - now),
+      ...(refresh !== undefined && { refresh_token: refresh.token }),
+      scope: scopes.join(' '),
+    };
+    return [next, answer];
+  }
+
+  #issued(grant: Grant, answer: TokenAnswer, grantType: string): TokenAnswer {
+    publish('token_issued', undefined, () => ({
+      clientId: grant.clientId,
+      subject: grant.subject,
+      grantType,
+      scopes: answer.scope === '' ? [] : answer.scope.split(' '),
+      resource: grant.resource,
+    }));
+    return answer;
+  }
+
+  // Local first: whatever upstream says, the grant is gone here.
+  async #end(
+    id: string,
+    { value }: Opened<Grant>,
+    by: 'client' | 'reuse' | 'code_replayed' | 'upstream',
+  ): Promise<void> {
+    await this.#parts.records.delete(id);
+    publish('grant_revoked', undefined, () => ({ clientId: value.clientId, subject: value.subject, by }));
+    if (value.upstream !== undefined) await this.#parts.leg.revoke(value.upstream).catch(() => {});
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#parts.now() / 1_000);
+  }
+}

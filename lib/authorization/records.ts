@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { UnavailableError } from '../core/errors.js';
+import { deepFreeze } from '../core/freeze.js';
+import type { DeriveKeys } from '../crypto/key-ring.js';
+import type { Store } from '../store/store.js';
+
+/** A record as it was read: `sealed` is what the store must still hold for a replacement to succeed. */
+export interface Opened<T> {
+  readonly value: T;
+  readonly sealed: string;
+}
+
+/** Records of one kind. Whatever the adapter: it sees hashes of keys, and values sealed and bound to them. */
+export interface Records<T> {
+  /** `null` for an absent record and for one that does not open: moved, tampered with, or sealed by a forgotten key. */
+  get(id: string): Promise<Opened<T> | null>;
+  set(id: string, value: T, ttlSeconds: number): Promise<void>;
+  add(id: string, value: T, ttlSeconds: number): Promise<boolean>;
+  /** The replacement, or `null` when somebody else was faster. */
+  replace(id: string, before: Opened<T>, value: T, ttlSeconds: number): Promise<Opened<T> | null>;
+  delete(id: string): Promise<void>;
+}
+
+export type OpenRecords = <T extends object>(kind: string) => Records<T>;
+
+export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string): OpenRecords {
+  const ring = derive('store');
+  // Opened records by what the store holds: a read is never skipped, only the decryption of an answer seen before.
+  const opened = new LRUCache<string, object>({ max: 10_000, maxSize: 32 * 1_024 * 1_024 });
+
+  return <T extends object>(kind: string): Records<T> => {
+    const keyOf = (id: string) => createHash('sha256').update(`${issuer}\0${kind}\0${id}`).digest('base64url');
+    const seal = (key: string, value: T) => ring.seal(JSON.stringify(value), key).toString('base64url');
+    const open = (key: string, sealed: string): T | null => {
+      const known = opened.get(sealed);
+      if (known !== undefined) return known as T;
+      const plain = ring.open(Buffer.from(sealed, 'base64url'), key);
+      if (plain === null) return null;
+      const value = deepFreeze(JSON.parse(plain.toString()) as T);
+      opened.set(sealed, value, { size: 3 * sealed.length });
+      return value;
+    };
+
+    return {
+      get: id =>
+        reach(async () => {
+          const key = keyOf(id);
+          const sealed = await store.get(key);
+          const value = sealed === null ? null : open(key, sealed);
+          return value === null ? null : { value, sealed: sealed as string };
+        }),
+      set: (id, value, ttlSeconds) =>
+        reach(() => store.set(keyOf(id), seal(keyOf(id), value), wholeSeconds(ttlSeconds))),
+      add: (id, value, ttlSeconds) =>
+        reach(() => store.add(keyOf(id), seal(keyOf(id), value), wholeSeconds(ttlSeconds))),
+      replace: (id, before, value, ttlSeconds) =>
+        reach(async () => {
+          const key = keyOf(id);
+          const sealed = seal(key, value);
+          const isReplaced = await store.replace(key, before.sealed, sealed, wholeSeconds(ttlSeconds));
+          return isReplaced ? { value, sealed } : null;
+        }),
+      delete: id => reach(() => store.delete(keyOf(id))),
+    };
+  };
+}
+
+async function reach<R>(work: () => Promise<R>): Promise<R> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw cause instanceof UnavailableError ? cause : new UnavailableError('the store is out of reach', { cause });
+  }
+}
+
+function wholeSeconds(ttlSeconds: number): number {
+  return Math.max(1, Math.ceil(ttlSeconds));
+}

@@ -1,0 +1,163 @@
+import { ConfigError } from '../core/errors.js';
+import { deepFreeze } from '../core/freeze.js';
+import { kindOf, Options } from '../core/options.js';
+import type { ClientAuthMethod, ClientMetadata } from '../oauth/client-metadata.js';
+import { redirectProblem } from '../oauth/redirect-syntax.js';
+import { isScopeToken } from '../oauth/scope.js';
+import type { Client } from './client.js';
+import { MAX_SECRET_LENGTH, secretDigest, secretMatcher } from './client-secret.js';
+
+/** A client that the operator registered, in the words of RFC 7591 section 2. */
+export interface PreRegisteredClient {
+  readonly client_id: string;
+  /** Required for the two secret methods, forbidden for `none`. At most 512 characters. */
+  readonly client_secret?: string;
+  /** Exact; the operator's word counts, so any private-use scheme may be among them. May be empty for a client with a secret. */
+  readonly redirect_uris?: readonly string[];
+  /** Default `client_secret_basic` with a secret, `none` without. */
+  readonly token_endpoint_auth_method?: ClientAuthMethod;
+  readonly client_name?: string;
+  readonly client_uri?: string;
+  readonly application_type?: 'native' | 'web';
+  readonly scope?: string;
+  /** Must hold `authorization_code`; may hold `refresh_token`. */
+  readonly grant_types?: readonly string[];
+  /** Only `code`. */
+  readonly response_types?: readonly string[];
+}
+
+const MEMBERS = [
+  'client_id',
+  'client_secret',
+  'redirect_uris',
+  'token_endpoint_auth_method',
+  'client_name',
+  'client_uri',
+  'application_type',
+  'scope',
+  'grant_types',
+  'response_types',
+];
+const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'];
+// RFC 6749 appendix A.1.
+const CLIENT_ID = /^[\x20-\x7e]{1,2048}$/;
+
+/**
+ * The clients of an option, by id.
+ *
+ * @param factory who is configured, and `option` where, for the errors
+ * @throws ConfigError
+ */
+export function preRegisteredClients(
+  factory: string,
+  given: unknown,
+  option = 'clients.preRegistered',
+): ReadonlyMap<string, Client> {
+  if (given === undefined) return new Map();
+  if (!Array.isArray(given))
+    throw new ConfigError(factory, option, `must be a list of clients, got ${kindOf(given)}`, 'Put it in [ ].');
+  const clients = new Map<string, Client>();
+  for (const [index, entry] of given.entries()) {
+    const read = new Options(factory, entry, MEMBERS, `${option}[${index}]`);
+    const client = readClient(read, entry as object);
+    if (clients.has(client.id))
+      read.fail('client_id', 'is the id of two clients', 'Give each client an id of its own.');
+    clients.set(client.id, client);
+  }
+  return clients;
+}
+
+function readClient(read: Options, entry: object): Client {
+  const id = read.string('client_id');
+  if (id === undefined) read.fail('client_id', 'is missing', 'Name the client.');
+  if (!CLIENT_ID.test(id))
+    read.fail('client_id', 'holds more than 2,048 characters, or others than printable ASCII', 'Choose another id.');
+  const secret = readSecret(read, entry);
+  const metadata = deepFreeze(readMetadata(read, secret !== undefined));
+  const digests = secret === undefined ? [] : [secretDigest(secret)];
+  return { id, origin: 'preRegistered', metadata, issuedAt: undefined, isSecret: secretMatcher(digests) };
+}
+
+function readSecret(read: Options, entry: object): string | undefined {
+  // An environment variable that is not set would make the client a public one.
+  if (Object.hasOwn(entry, 'client_secret') && !read.has('client_secret'))
+    read.fail(
+      'client_secret',
+      'is undefined',
+      'Leave it out, or check that the environment variable behind it is set.',
+    );
+  const secret = read.string('client_secret');
+  if (secret !== undefined && secret.length > MAX_SECRET_LENGTH)
+    read.fail('client_secret', `is longer than ${MAX_SECRET_LENGTH} characters`, 'Choose a shorter one.');
+  return secret;
+}
+
+function readMetadata(read: Options, hasSecret: boolean): ClientMetadata {
+  const method = readAuthMethod(read, hasSecret);
+  const applicationType = oneOf(read, 'application_type', ['native', 'web']) as ClientMetadata['application_type'];
+  readTypes(read, 'grant_types', ['authorization_code', 'refresh_token']);
+  readTypes(read, 'response_types', ['code']);
+  const name = read.string('client_name');
+  const uri = readClientUri(read);
+  const scope = readScope(read);
+  return {
+    redirect_uris: readRedirectUris(read, hasSecret, applicationType),
+    token_endpoint_auth_method: method,
+    ...(name !== undefined && { client_name: name }),
+    ...(uri !== undefined && { client_uri: uri }),
+    ...(applicationType !== undefined && { application_type: applicationType }),
+    ...(scope !== undefined && { scope }),
+  };
+}
+
+function readAuthMethod(read: Options, hasSecret: boolean): ClientAuthMethod {
+  const option = 'token_endpoint_auth_method';
+  const method = oneOf(read, option, AUTH_METHODS) ?? (hasSecret ? 'client_secret_basic' : 'none');
+  if (method === 'none' && hasSecret)
+    read.fail(option, 'is none beside a client_secret', 'Remove one of the two: a public client has no secret.');
+  if (method !== 'none' && !hasSecret) read.fail(option, `is ${method} without a client_secret`, 'Give the secret.');
+  return method as ClientAuthMethod;
+}
+
+function readRedirectUris(read: Options, hasSecret: boolean, type: ClientMetadata['application_type']) {
+  const uris = read.list('redirect_uris') ?? [];
+  if (uris.length === 0 && !hasSecret)
+    read.fail('redirect_uris', 'is missing', 'A client without a secret needs at least one.');
+  for (const [index, uri] of uris.entries()) {
+    const problem = redirectProblem(uri);
+    if (problem !== null) read.fail(`redirect_uris[${index}]`, problem, 'Give the exact URI.');
+    if (type === 'web' && !uri.startsWith('https:'))
+      read.fail(`redirect_uris[${index}]`, 'is not https', 'Leave application_type out, or use https.');
+  }
+  return [...new Set(uris)];
+}
+
+function readClientUri(read: Options): string | undefined {
+  const uri = read.string('client_uri');
+  if (uri !== undefined && !(/^https?:\/\//i.test(uri) && URL.canParse(uri)))
+    read.fail('client_uri', 'is no http(s) URL', 'Give the home page of the client.');
+  return uri;
+}
+
+function readScope(read: Options): string | undefined {
+  const scope = read.string('scope');
+  if (scope !== undefined && !scope.split(' ').every(isScopeToken))
+    read.fail('scope', 'is no list of scopes with one space between them', 'See RFC 6749 section 3.3.');
+  return scope;
+}
+
+function readTypes(read: Options, option: string, known: readonly string[]): void {
+  const types = read.list(option);
+  const foreign = types?.find(type => !known.includes(type));
+  if (foreign !== undefined)
+    read.fail(option, 'holds a type that this server does not have', `It may hold ${known.join(' and ')}.`);
+  const [required = ''] = known;
+  if (types !== undefined && !types.includes(required)) read.fail(option, `does not hold ${required}`, 'Add it.');
+}
+
+function oneOf(read: Options, option: string, values: readonly string[]): string | undefined {
+  const value = read.string(option);
+  if (value !== undefined && !values.includes(value))
+    read.fail(option, `must be one of ${values.join(', ')}`, 'Leave it out for the default.');
+  return value;
+}

@@ -1,0 +1,48 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { ClientMetadata } from '../oauth/client-metadata.js';
+
+/** What a stateless client id carries. */
+export interface SealedRegistration {
+  readonly metadata: ClientMetadata;
+  /** In seconds since the epoch. */
+  readonly issuedAt: number;
+}
+
+const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const;
+const APPLICATION_TYPES = [undefined, 'native', 'web'] as const;
+const HEAD_BYTES = 5;
+// Ten redirect URIs of the greatest length, and a name and a link beside them.
+const MAX_TEXT_BYTES = 32 * 1_024;
+
+/**
+ * The members that are used, as small as they get: the time, one byte for the two choices, and the texts, a line each
+ * (none of them can hold a line break), deflated with what the known clients register as the dictionary.
+ */
+export function packRegistration({ metadata, issuedAt }: SealedRegistration, dictionary: Buffer): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt32BE(issuedAt);
+  const method = AUTH_METHODS.indexOf(metadata.token_endpoint_auth_method);
+  head.writeUInt8(method * APPLICATION_TYPES.length + APPLICATION_TYPES.indexOf(metadata.application_type), 4);
+  const lines = [metadata.client_name ?? '', metadata.client_uri ?? '', ...metadata.redirect_uris];
+  return Buffer.concat([head, deflateRawSync(lines.join('\n'), { dictionary, level: 9 })]);
+}
+
+/** @throws for what {@link packRegistration} did not write, or wrote with another dictionary */
+export function unpackRegistration(packed: Buffer, dictionary: Buffer): SealedRegistration {
+  const text = inflateRawSync(packed.subarray(HEAD_BYTES), { dictionary, maxOutputLength: MAX_TEXT_BYTES }).toString();
+  const [name = '', uri = '', ...redirectUris] = text.split('\n');
+  const choices = packed.readUInt8(4);
+  const method = AUTH_METHODS[Math.floor(choices / APPLICATION_TYPES.length)];
+  const applicationType = APPLICATION_TYPES[choices % APPLICATION_TYPES.length];
+  if (method === undefined) throw new RangeError('no such client authentication method');
+  return {
+    issuedAt: packed.readUInt32BE(),
+    metadata: {
+      redirect_uris: redirectUris,
+      token_endpoint_auth_method: method,
+      ...(name !== '' && { client_name: name }),
+      ...(uri !== '' && { client_uri: uri }),
+      ...(applicationType !== undefined && { application_type: applicationType }),
+    },
+  };
+}

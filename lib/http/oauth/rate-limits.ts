@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RateLimitRequestHandler, Store } from 'express-rate-limit';
+import type { RateLimitName, RateLimits } from '../../authorization/authorization-server.js';
+import { sendUncached } from './answers.js';
+
+interface AddressedRequest extends IncomingMessage {
+  /** Express, with the app's own `trust proxy` applied. */
+  readonly ip?: string;
+  readonly app?: { get?: (name: string) => unknown };
+}
+
+/** Behind a proxy that Express was not told of all callers share one address; ten times the limit keeps them going. */
+const SHARED_FACTOR = 10;
+
+/** Counts a request; answers it with 429 and says so when there were too many. */
+export type Limiter = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;
+
+/** A limiter per route. express-rate-limit is loaded with the first request to an endpoint. */
+export function rateLimiter({ limits, store }: RateLimits): (name: RateLimitName) => Limiter {
+  return name => {
+    let loading: Promise<RateLimitRequestHandler> | undefined;
+    return async (req, res) => {
+      loading ??= load(name, limits[name], store as Store | undefined);
+      const handler = await loading;
+      return new Promise((resolve, reject) => {
+        res.once('finish', () => resolve(true));
+        // Structural stand-ins: the limiter only reads what every request has.
+        const next = (error?: unknown) => (error === undefined ? resolve(false) : reject(error));
+        void Promise.resolve(handler(req as never, res as never, next as never)).catch(reject);
+      });
+    };
+  };
+}
+
+async function load(
+  name: RateLimitName,
+  { limit, windowSeconds }: RateLimits['limits'][RateLimitName],
+  store: Store | undefined,
+): Promise<RateLimitRequestHandler> {
+  const { ipKeyGenerator, rateLimit } = await import('express-rate-limit');
+  return rateLimit({
+    windowMs: windowSeconds * 1_000,
+    limit: req => (isShared(req as AddressedRequest) ? limit * SHARED_FACTOR : limit),
+    // IPv6 addresses count by their /64: one household has more addresses than there are limits.
+    keyGenerator: req => `${name} ${ipKeyGenerator(addressOf(req as AddressedRequest), 64)}`,
+    legacyHeaders: false,
+    standardHeaders: false,
+    // Its complaints about proxies are answered by isShared; the app's `trust proxy` is the app's.
+    validate: false,
+    handler: (req, res) => {
+      const { resetTime } = (req as unknown as { rateLimit?: { resetTime?: Date } }).rateLimit ?? {};
+      const seconds = Math.max(1, Math.ceil(((resetTime?.getTime() ?? 0) - Date.now()) / 1_000));
+      res.setHeader('Retry-After', String(seconds));
+      sendUncached(req, res, 429, {
+        error: 'temporarily_unavailable',
+        error_description: `Too many requests. Try again in ${seconds} seconds.`,
+      });
+    },
+    ...(store !== undefined && { store }),
+  });
+}
+
+function isShared(req: AddressedRequest): boolean {
+  return req.headers['x-forwarded-for'] !== undefined && !trustsProxy(req);
+}
+
+function trustsProxy({ app }: AddressedRequest): boolean {
+  const setting = app?.get?.('trust proxy');
+  return setting !== undefined && setting !== false;
+}
+
+function addressOf(req: AddressedRequest): string {
+  return (trustsProxy(req) ? req.ip : undefined) ?? req.socket?.remoteAddress ?? '127.0.0.1';
+}

@@ -34,8 +34,7 @@ main { background: var(--card); border: 1px solid var(--line); border-radius: 1r
 h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; font-weight: 700; text-wrap: pretty; }
 h2 { margin: 1.5rem 0 .5rem; font-size: 1rem; font-weight: 650; }
 p { margin: 0 0 .75rem; }
-.muted, .note { color: var(--muted); }
-.note { font-size: .875rem; }
+.note { color: var(--muted); font-size: .875rem; }
 .badge {
   display: inline-block; padding: 0 .5rem; border: 1px solid var(--warn-line); border-radius: 1rem;
   background: var(--warn); color: var(--on-warn); font-size: .8125rem; line-height: 1.45; font-weight: 600; white-space: nowrap;
@@ -74,6 +73,7 @@ button.main { border-color: var(--accent); background: var(--accent); color: var
 button.main:hover { border-color: var(--accent-strong); background: var(--accent-strong); }
 a.link { color: var(--accent); text-underline-offset: .15em; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+summary:focus-visible { outline-offset: -3px; }
 @media (max-width: 30rem) {
   body { padding: 1rem .75rem; }
   main { padding: 1.375rem 1.125rem; }

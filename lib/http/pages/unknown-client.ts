@@ -36,6 +36,7 @@ ${note !== undefined && html`<p>${shown(note, { limit: 500 })}</p>`}
 <li><p>Connect again. The application then registers anew.</p></li>
 </ol>
 <h2>Step by step</h2>
+<p class="note">NAME stands for the name that this server has in your application.</p>
 <div class="steps">
 ${RESET_STEPS.map(
   ({ client, steps }) =>

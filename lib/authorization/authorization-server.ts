@@ -63,7 +63,7 @@ export interface Endpoints {
   >;
 }
 
-export type RateLimitName = 'register' | 'authorize' | 'consent' | 'token';
+export type RateLimitName = 'register' | 'authorize' | 'consent' | 'callback' | 'token' | 'revoke';
 
 export interface RateLimits {
   readonly limits: Readonly<Record<RateLimitName, { readonly limit: number; readonly windowSeconds: number }>>;

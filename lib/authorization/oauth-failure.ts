@@ -18,9 +18,18 @@ export type FailureCode =
 export class OAuthFailure extends Error {
   override readonly name = 'OAuthFailure';
   readonly code: FailureCode;
+  /** For the operator: why, and what to change. */
+  readonly reason: string;
+  readonly remedy: string | undefined;
 
-  constructor(code: FailureCode, description: string) {
+  constructor(
+    code: FailureCode,
+    description: string,
+    details: { readonly reason?: string; readonly remedy?: string } = {},
+  ) {
     super(description);
     this.code = code;
+    this.reason = details.reason ?? description;
+    this.remedy = details.remedy;
   }
 }

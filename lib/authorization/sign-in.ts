@@ -27,7 +27,7 @@ export interface SignInLeg {
    */
   finish(transaction: Transaction, answer: URLSearchParams): Promise<SignedIn>;
   /** @throws UpstreamRefusal when the provider ended the session; UnavailableError for every other failure */
-  refresh(tokens: UpstreamTokens): Promise<UpstreamTokens>;
+  refresh(tokens: UpstreamTokens, subject: string): Promise<UpstreamTokens>;
   /** Whether the provider still stands by an access token. @throws UnavailableError where it could not tell */
   isStillGood(tokens: UpstreamTokens): Promise<boolean>;
   /** How old the last check may be, and how much older while the provider is out of reach; `undefined`: never asked. */

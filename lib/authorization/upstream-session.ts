@@ -72,7 +72,7 @@ export class UpstreamSession {
     const tokens = leased.value.upstream as UpstreamTokens;
     let fresh: UpstreamTokens;
     try {
-      fresh = await this.#leg.refresh(tokens);
+      fresh = await this.#leg.refresh(tokens, leased.value.subject);
     } catch (error) {
       if (error instanceof UpstreamRefusal) {
         await this.#grants.delete(id);

@@ -67,11 +67,25 @@ export interface ClientsOptions {
     | undefined;
 }
 
+/** How many requests an address may make in a time; each not given keeps its default. */
+export interface RateLimit {
+  readonly limit?: number | undefined;
+  readonly windowSeconds?: number | undefined;
+}
+
 export interface RateLimitOptions {
-  readonly register?: { readonly limit?: number; readonly windowSeconds?: number } | undefined;
-  readonly authorize?: { readonly limit?: number; readonly windowSeconds?: number } | undefined;
-  readonly consent?: { readonly limit?: number; readonly windowSeconds?: number } | undefined;
-  readonly token?: { readonly limit?: number; readonly windowSeconds?: number } | undefined;
+  /** Default 600 in 10 minutes, 60 where registrations are stored. */
+  readonly register?: RateLimit | undefined;
+  /** Default 120 a minute. */
+  readonly authorize?: RateLimit | undefined;
+  /** Default 120 a minute. */
+  readonly consent?: RateLimit | undefined;
+  /** Default 120 a minute. */
+  readonly callback?: RateLimit | undefined;
+  /** Default 300 a minute. */
+  readonly token?: RateLimit | undefined;
+  /** Default 300 a minute. */
+  readonly revoke?: RateLimit | undefined;
   /** A store of express-rate-limit, where replicas count together. */
   readonly store?: object | undefined;
 }

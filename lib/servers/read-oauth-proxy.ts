@@ -273,12 +273,22 @@ function readRateLimits(
   warn: ReturnType<typeof warnings>,
 ): RateLimits | undefined {
   if (options.raw('rateLimit') === false) return undefined;
-  const given = options.nested('rateLimit', ['register', 'authorize', 'consent', 'token', 'store']);
+  const given = options.nested('rateLimit', [
+    'register',
+    'authorize',
+    'consent',
+    'callback',
+    'token',
+    'revoke',
+    'store',
+  ]);
   const defaults: Record<RateLimitName, { limit: number; windowSeconds: number }> = {
     register: { limit: registration === 'stored' ? 60 : 600, windowSeconds: 600 },
     authorize: { limit: 120, windowSeconds: 60 },
     consent: { limit: 120, windowSeconds: 60 },
+    callback: { limit: 120, windowSeconds: 60 },
     token: { limit: 300, windowSeconds: 60 },
+    revoke: { limit: 300, windowSeconds: 60 },
   };
   const limits = Object.entries(defaults).map(([name, fallback]) => {
     const own = given.nested(name, ['limit', 'windowSeconds']);

@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { redirectUriOf } from '../../authorization/authorization-request.js';
 import { OAuthFailure } from '../../authorization/oauth-failure.js';
-import type { Transaction } from '../../authorization/transactions.js';
-import type { Client } from '../../clients/client.js';
 import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
 import { clientRedirect, redirect } from './answers.js';
@@ -40,37 +38,27 @@ export async function callback(req: IncomingMessage, res: ServerResponse, front:
   if (!(await found.take())) return sendMessage(req, res, front, 400, 'This sign-in was used already', AGAIN);
   cookies.clearBinding(res, transaction.id);
   const answer = new URLSearchParams((req.url ?? '').split('?').slice(1).join('?'));
-  redirect(
-    res,
-    clientRedirect(server, redirectUri, await finish(req, front, client, transaction, redirectUri, answer)),
-  );
-}
-
-/** The parameters that the client gets: a code, or why there is none. */
-async function finish(
-  req: IncomingMessage,
-  { server }: FrontChannel,
-  client: Client,
-  transaction: Transaction,
-  redirectUri: string,
-  answer: URLSearchParams,
-): Promise<Record<string, string | undefined>> {
-  const { state } = transaction;
-  try {
-    const signedIn = await server.leg.finish(transaction, answer);
-    const code = await server.grants.issueCode(transaction, redirectUri, signedIn);
-    await server.clients.signedIn(client);
-    return { code, state };
-  } catch (error) {
-    const [failure, reason] = failureOf(error);
-    publish('sign_in_refused', req, () => ({ clientId: client.id, reason }));
-    return { error: failure.code, error_description: failure.message, state };
+  const { state: clientState } = transaction;
+  const signedIn = await server.leg.finish(transaction, answer).catch(failureOf);
+  if (signedIn instanceof OAuthFailure) {
+    const { code: error, message, reason, remedy } = signedIn;
+    publish('sign_in_refused', req, () => ({ clientId: client.id, reason, remedy }));
+    return redirect(
+      res,
+      clientRedirect(server, redirectUri, { error, error_description: message, state: clientState }),
+    );
   }
+  const code = await server.grants.issueCode(transaction, redirectUri, signedIn);
+  await server.clients.signedIn(client);
+  redirect(res, clientRedirect(server, redirectUri, { code, state: clientState }));
 }
 
-function failureOf(error: unknown): [OAuthFailure, string] {
-  if (error instanceof OAuthFailure) return [error, error.message];
+/** What the client is told when the sign-in did not end well. */
+function failureOf(error: unknown): OAuthFailure {
+  if (error instanceof OAuthFailure) return error;
   if (error instanceof UnavailableError)
-    return [new OAuthFailure('temporarily_unavailable', 'The sign-in could not be finished right now.'), error.message];
-  return [new OAuthFailure('server_error', 'The sign-in could not be finished.'), 'an unexpected error'];
+    return new OAuthFailure('temporarily_unavailable', 'The sign-in could not be finished right now.', {
+      reason: error.message,
+    });
+  return new OAuthFailure('server_error', 'The sign-in could not be finished.', { reason: 'an unexpected error' });
 }

@@ -15,20 +15,19 @@ const SHARED_FACTOR = 10;
 /** Counts a request; answers it with 429 and says so when there were too many. */
 export type Limiter = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;
 
-/** A limiter per route. express-rate-limit is loaded with the first request to an endpoint. */
-export function rateLimiter({ limits, store }: RateLimits): (name: RateLimitName) => Limiter {
-  return name => {
-    let loading: Promise<RateLimitRequestHandler> | undefined;
-    return async (req, res) => {
-      loading ??= load(name, limits[name], store as Store | undefined);
-      const handler = await loading;
-      return new Promise((resolve, reject) => {
-        res.once('finish', () => resolve(true));
-        // Structural stand-ins: the limiter only reads what every request has.
-        const next = (error?: unknown) => (error === undefined ? resolve(false) : reject(error));
-        void Promise.resolve(handler(req as never, res as never, next as never)).catch(reject);
-      });
-    };
+/** The limiter of one route. express-rate-limit is loaded with the first request to it. */
+export function rateLimiter(name: RateLimitName, { limits, store }: RateLimits): Limiter {
+  let loading: Promise<RateLimitRequestHandler> | undefined;
+  return async (req, res) => {
+    loading ??= load(name, limits[name], store as Store | undefined);
+    const handler = await loading;
+    return new Promise((resolve, reject) => {
+      // Answered, or the client has left: either way there is nothing more to do.
+      res.once('close', () => resolve(true));
+      // Structural stand-ins: the limiter only reads what every request has.
+      const next = (error?: unknown) => (error === undefined ? resolve(false) : reject(error));
+      Promise.resolve(handler(req as never, res as never, next as never)).catch(reject);
+    });
   };
 }
 

@@ -49,7 +49,7 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
     {
       name: 'callback',
       methods: ['GET'],
-      limit: 'consent',
+      limit: 'callback',
       endpoint: (req, res) => callback(req, res, front),
       isBackChannel: false,
     },
@@ -63,7 +63,7 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
     {
       name: 'revoke',
       methods: ['POST'],
-      limit: 'token',
+      limit: 'revoke',
       endpoint: (req, res) => revoke(req, res, server),
       isBackChannel: true,
     },
@@ -80,10 +80,9 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
           } as const,
         ]),
   ];
-  const limiterOf = server.rateLimits === undefined ? undefined : rateLimiter(server.rateLimits);
   const limiters = new Map<RateLimitName, Limiter>();
-  for (const { limit } of routes)
-    if (limit !== undefined && limiterOf !== undefined) limiters.set(limit, limiters.get(limit) ?? limiterOf(limit));
+  if (server.rateLimits !== undefined)
+    for (const { limit } of routes) if (limit !== undefined) limiters.set(limit, rateLimiter(limit, server.rateLimits));
 
   const run = async (route: Route, req: IncomingMessage, res: ServerResponse): Promise<void> => {
     try {

@@ -73,13 +73,15 @@ export function upstreamLeg(config: UpstreamConfig, resources: Resources): SignI
       } satisfies SignedIn;
     },
 
-    async refresh(tokens) {
+    async refresh(tokens, subject) {
       if (tokens.refreshToken === undefined) throw new UpstreamRefusal('there is no upstream refresh token');
       const fresh = await tokenEndpoint.refresh(tokens.refreshToken).catch(error => {
         if (error instanceof UpstreamError && error.code === 'invalid_grant') throw new UpstreamRefusal(error.message);
         // A botched rotation of the client secret must not log everybody out.
         throw error instanceof UpstreamError ? unavailable(error) : error;
       });
+      if (config.verifies === 'id_token' && fresh.notes.idToken !== undefined)
+        await judgeSamePerson(config, fresh.notes.idToken, subject);
       return upstreamTokens(fresh, tokens, seconds());
     },
 
@@ -155,6 +157,17 @@ async function identify(
   return verdict;
 }
 
+// OpenID Connect Core section 12.2: a refresh never changes who it is. Tokens of somebody else are not stored.
+async function judgeSamePerson({ verifier }: UpstreamConfig, idToken: string, subject: string): Promise<void> {
+  const verdict = await verifier.check(idToken);
+  if (verdict.outcome === 'accept' && verdict.auth.extra.subject === subject) return;
+  publish('upstream_failed', undefined, () => ({
+    leg: 'refresh',
+    message: 'the ID token is bad, or names another person',
+  }));
+  throw new UnavailableError('the identity provider answered a refresh with a wrong ID token');
+}
+
 function subjectOf(claims: Readonly<Record<string, unknown>>): string | undefined {
   return typeof claims.sub === 'string' && claims.sub !== '' ? claims.sub : undefined;
 }
@@ -163,12 +176,10 @@ function subjectOf(claims: Readonly<Record<string, unknown>>): string | undefine
 function refuseUseless(resources: Resources, transaction: Transaction, scopes: readonly string[]): void {
   const served = resources.find(transaction.resource);
   if (served === undefined || coversRequired(served, scopes)) return;
-  publish('sign_in_refused', undefined, () => ({
-    clientId: transaction.clientId,
+  throw new OAuthFailure('access_denied', 'The scopes that were granted are not enough for this server.', {
     reason: `granted "${scopes.join(' ')}", required "${served.requiredScopes.join(' ')}"`,
     remedy: 'Map the scopes with upstream.scopes, or decide what people are granted with grantScopes.',
-  }));
-  throw new OAuthFailure('access_denied', 'The scopes that were granted are not enough for this server.');
+  });
 }
 
 /** Members that the provider leaves out never overwrite what it gave before. */

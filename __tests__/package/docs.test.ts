@@ -5,7 +5,8 @@ import { afterAll, describe, expect, jest, test } from '@jest/globals';
 import * as main from 'express-mcp-auth';
 import * as passport from 'express-mcp-auth/passport';
 import { run, tsc } from './consumer.js';
-import { nodesOf, readTree, root } from './source-tree.js';
+import { entries } from './layer-rules.js';
+import { nodesOf, readTree, root, typeNames } from './source-tree.js';
 
 jest.setTimeout(120_000);
 
@@ -104,12 +105,14 @@ describe('the snippets of the README', () => {
   });
 });
 
-/** Every option that lib/ declares: the members of its exported `...Options` interfaces. */
+/** Every public option: the members of the `...Options` interfaces that an entry exports. */
 function options(): Map<string, string[]> {
   const found = new Map<string, string[]>();
+  const exported = new Set(entries.flatMap(typeNames));
   for (const source of readTree('lib').values())
     for (const node of nodesOf(source)) {
       if (node.type !== 'TsInterfaceDeclaration' || !/Options$/.test(node.id.value)) continue;
+      if (!exported.has(node.id.value)) continue;
       const members = node.body.body.map((member: { key?: { value: string } }) => member.key?.value);
       found.set(node.id.value, [...(found.get(node.id.value) ?? []), ...members.filter(Boolean)]);
     }

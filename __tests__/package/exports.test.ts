@@ -4,28 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
 import * as main from 'express-mcp-auth';
 import * as passport from 'express-mcp-auth/passport';
-import { nodesOf, root } from './source-tree.js';
+import { root, typeNames } from './source-tree.js';
 
 jest.setTimeout(60_000);
 
 const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-
-/** The names that an entry exports as types only. */
-function typeNames(file: string): string[] {
-  const declarations = nodesOf(readFileSync(join(root, 'lib', file), 'utf8')).filter(node =>
-    node.type.startsWith('Export'),
-  );
-  const names = declarations.flatMap(node => {
-    if (node.type === 'ExportAllDeclaration') return ['*'];
-    if (node.type === 'ExportDeclaration') return /^Ts/.test(node.declaration.type) ? [node.declaration.id.value] : [];
-    if (node.type !== 'ExportNamedDeclaration') return [];
-    const types = node.specifiers.filter((one: { isTypeOnly: boolean }) => node.typeOnly || one.isTypeOnly);
-    return types.map(
-      (one: { orig: { value: string }; exported?: { value: string } }) => (one.exported ?? one.orig).value,
-    );
-  });
-  return names.sort();
-}
 
 /** Runs a line as a module of this very package, where its own name resolves through `exports`. */
 function run(line: string): string {
@@ -42,9 +25,12 @@ describe('the public names', () => {
       'customVerifier',
       'debugVerifier',
       'getAuth',
+      'getUpstreamToken',
       'introspectionVerifier',
       'jwtVerifier',
+      'memoryStore',
       'multiAuth',
+      'oauthProxy',
       'remoteAuth',
       'sdkTokenVerifier',
       'staticTokenVerifier',
@@ -56,6 +42,9 @@ describe('the public names', () => {
       'Auth',
       'AuthInfo',
       'AuthInfoExtra',
+      'ClientsOptions',
+      'ConsentMode',
+      'ConsentView',
       'CustomIdentity',
       'CustomVerifierOptions',
       'DebugVerifierOptions',
@@ -65,9 +54,13 @@ describe('the public names', () => {
       'IntrospectionVerifierOptions',
       'JwtAlgorithm',
       'JwtVerifierOptions',
+      'MemoryStoreOptions',
       'MultiAuthOptions',
       'Next',
       'OAuthErrorCode',
+      'OAuthProxyOptions',
+      'PreRegisteredClient',
+      'RateLimitOptions',
       'Reason',
       'RemoteAuthOptions',
       'RequestHandler',
@@ -75,6 +68,8 @@ describe('the public names', () => {
       'SdkTokenVerifier',
       'StaticToken',
       'StaticTokenVerifierOptions',
+      'Store',
+      'UpstreamOptions',
       'Verdict',
     ]);
   });

@@ -51,7 +51,8 @@ describe('the floors of lib/', () => {
   });
 
   test('every file is reached from an entry of the package, but for what waits for the next part', () => {
-    expect(rules.orphans(lib)).toEqual(Object.keys(rules.groundwork));
+    expect(rules.entries).toContain('index.ts');
+    expect(rules.orphans(lib).filter(file => !rules.groundwork.includes(file))).toEqual([]);
     expect(rules.orphans(changed({ 'core/lonely.ts': '' }))).toContain('core/lonely.ts');
   });
 });

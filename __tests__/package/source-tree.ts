@@ -66,3 +66,20 @@ export function membersOf(source: string, global: string): string[] {
   const loose = nodes.some(node => isGlobal(node) && !asObject.has(node) && !asProperty.has(node));
   return loose ? [...names, '*'] : names;
 }
+
+/** The names that an entry exports as types only. */
+export function typeNames(file: string): string[] {
+  const declarations = nodesOf(readFileSync(join(root, 'lib', file), 'utf8')).filter(node =>
+    node.type.startsWith('Export'),
+  );
+  const names = declarations.flatMap(node => {
+    if (node.type === 'ExportAllDeclaration') return ['*'];
+    if (node.type === 'ExportDeclaration') return /^Ts/.test(node.declaration.type) ? [node.declaration.id.value] : [];
+    if (node.type !== 'ExportNamedDeclaration') return [];
+    const types = node.specifiers.filter((one: { isTypeOnly: boolean }) => node.typeOnly || one.isTypeOnly);
+    return types.map(
+      (one: { orig: { value: string }; exported?: { value: string } }) => (one.exported ?? one.orig).value,
+    );
+  });
+  return names.sort();
+}

@@ -138,6 +138,8 @@ function readConsent(options: Options, clients: { registration: unknown; hasOnly
       'Set clients.registration to false, or list the redirect URIs with clients.redirectUris.only.',
     );
   const csp = options.raw('consentCsp') === false ? false : options.string('consentCsp');
+  if (typeof csp === 'string' && !/^[\x20-\x7e]+$/.test(csp))
+    options.fail('consentCsp', 'holds characters that no header can carry', 'Write the policy in one line of ASCII.');
   return {
     mode: mode as ConsentMode,
     page: options.function<(view: ConsentView) => string | Promise<string>>('consentPage'),

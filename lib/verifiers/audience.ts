@@ -36,7 +36,7 @@ export function bindAudience(factory: string, rule: AudienceRule, binding: Bindi
       factory,
       'audience',
       'is not given, and no composition around it has a baseUrl to derive the resource from',
-      'Give audience, or use the verifier in multiAuth(…, { baseUrl }). To accept tokens that were meant for other services, say dangerouslyAcceptAnyAudience: true.',
+      'Give audience, or use the verifier in multiAuth(verifiers, { baseUrl }). To accept tokens that were meant for other services, say dangerouslyAcceptAnyAudience: true.',
     );
   return { accepts: aud => some(aud, binding.isResource), expected: binding.resource };
 }

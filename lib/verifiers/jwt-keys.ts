@@ -74,7 +74,7 @@ function readJwks(options: Options): readonly VerificationKey[] {
     options.fail(
       'jwks',
       'must be a JWK Set: an object with a list of keys',
-      'Give { keys: [ … ] } (RFC 7517 section 5).',
+      'Give { keys: [...] } (RFC 7517 section 5).',
     );
   if (keys.some(jwk => (jwk as JWK | null)?.kty === 'oct'))
     options.fail('jwks', 'holds a symmetric key', 'Give public keys here, and a shared secret with the secret option.');

@@ -10,6 +10,7 @@ import { CUSTOM_PAGE_CSP, sendPage } from '../send-page.js';
 import { sendUncached } from './answers.js';
 import { type FrontChannel, mayAnswerAt, sendMessage, serverOf, startSignIn, tellClient } from './front-channel.js';
 import { readForm, readQuery } from './read-params.js';
+import { hostOf } from './redirect-host.js';
 
 const RESET = 'Remove the server from your application and add it again.';
 
@@ -108,7 +109,7 @@ async function sendConsentPage(
   const { client_name: name, client_uri: uri } = client.metadata;
   const view: ConsentView = {
     client: { id: client.id, ...(name !== undefined && { name }), ...(uri !== undefined && { uri }) },
-    redirectHost: new URL(redirectUri).host || new URL(redirectUri).protocol,
+    redirectHost: hostOf(redirectUri),
     scopes: request.scopes,
     server: serverOf(front),
     resource: request.resource,
@@ -125,10 +126,10 @@ function warningsFor(client: Client, redirectUri: string, isLoopback: (uri: stri
   const warnings: string[] = [];
   if (client.metadata.redirect_uris.every(isLoopback) || isLoopback(redirectUri))
     warnings.push(
-      'This client runs on your own computer. Any program on it could be the one that asks: approve only what you have just started yourself.',
+      'This client runs on your own computer. Any program on it could be the one that asks: allow only what you have just started yourself.',
     );
   else if (!redirectUri.startsWith('https://'))
-    warnings.push('This client is a program on your own computer. Approve only what you have just started yourself.');
+    warnings.push('This client is a program on your own computer. Allow only what you have just started yourself.');
   return warnings;
 }
 

@@ -27,7 +27,7 @@ export async function callback(req: IncomingMessage, res: ServerResponse, front:
       front,
       403,
       'This sign-in was started in another browser',
-      'Finish it in the browser in which you approved it, with cookies turned on.',
+      'Finish it in the browser in which you allowed access, with cookies turned on.',
       AGAIN,
     );
 

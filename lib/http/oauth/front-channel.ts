@@ -9,6 +9,7 @@ import { messagePage, redirectNoticePage } from '../pages/message.js';
 import { sendPage } from '../send-page.js';
 import { clientRedirect, redirect } from './answers.js';
 import type { ServerCookies } from './cookies.js';
+import { hostOf } from './redirect-host.js';
 
 /** What the endpoints that a browser visits work with. */
 export interface FrontChannel {
@@ -60,12 +61,11 @@ export function tellClient(
   });
   if (client.origin === 'preRegistered' || front.server.redirects.isAutoRedirectable(redirectUri))
     return redirect(res, location);
-  const { host, protocol } = new URL(redirectUri);
   const page = redirectNoticePage({
     message: failure.message,
     error: failure.code,
     clientName: client.metadata.client_name,
-    host: host || protocol,
+    host: hostOf(redirectUri),
     href: location,
     server: serverOf(front),
   });

@@ -1,25 +1,7 @@
+import type { ConsentView } from '../../authorization/authorization-server.js';
 import { displayed, outwardLink, shown, shownHost, shownId, webAddress } from './display.js';
 import { type Content, html } from './html.js';
 import { alertBox, factList, layout } from './layout.js';
-
-/** What a consent page shows and posts. Every text is as it came, unescaped; much of it is a stranger's. */
-export interface ConsentView {
-  /** The client as registered. Anybody can register any name. */
-  readonly client: { readonly id: string; readonly name?: string | undefined; readonly uri?: string | undefined };
-  /** Where the browser is sent in the end: the host, or the scheme of a private one. */
-  readonly redirectHost: string;
-  /** What is granted at most. */
-  readonly scopes: readonly string[];
-  readonly server: { readonly name: string; readonly url: string };
-  /** The URL of the MCP endpoint that the tokens will be for. */
-  readonly resource: string;
-  /** Sentences that the person should not overlook. */
-  readonly warnings: readonly string[];
-  /** Where the form is posted. */
-  readonly action: string;
-  /** Names and values to post beside `decision=approve` or `decision=deny`. */
-  readonly fields: Readonly<Record<string, string>>;
-}
 
 /** The page on which a person lets a client in or turns it away. */
 export function consentPage(view: ConsentView): string {

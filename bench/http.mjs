@@ -14,6 +14,7 @@ const ours = 'express-mcp-auth';
 const rounds = 21;
 const requestsPerRound = 300;
 const distinctTokens = 500;
+const warmUpRequests = 2000;
 
 /** Real requests over loopback to one Express app per contender; the load comes from another process. */
 export async function measureHttp() {
@@ -47,7 +48,7 @@ async function measureServers(servers, client) {
     const [{ succeeded }] = await once(client, 'message');
     if (succeeded !== requests) throw new Error(`${name}: ${succeeded} of ${requests} requests got 200`);
   };
-  for (const name in servers) await load(name, 2 * distinctTokens);
+  for (const name in servers) await load(name, warmUpRequests);
   return interleave(Object.keys(servers), rounds, name => ({
     operations: requestsPerRound,
     run: () => load(name, requestsPerRound),

@@ -1,9 +1,9 @@
-import { expectAll, measureCalls } from './calls.mjs';
+import { expectAll, measureCalls, warmUp } from './calls.mjs';
 import { contenders } from './contenders.mjs';
-import { drive, headersOf } from './fake-http.mjs';
+import { headersOf } from './fake-http.mjs';
 import { costsAtMost } from './goals.mjs';
 import { startIssuer } from './issuer.mjs';
-import { cpuTime, median } from './measure.mjs';
+import { median } from './measure.mjs';
 import { formatTable, micros } from './table.mjs';
 import { tokens } from './tokens.mjs';
 
@@ -39,8 +39,7 @@ async function measureCase({ alg, kind, distinct }, handlers, issuer) {
   const sliceSize = new Map();
   for (const [name, handler] of Object.entries(handlers)) {
     await expectAll(expected, name, handler, headers);
-    const cost = (await cpuTime(() => drive(handler, headers))) / headers.length;
-    sliceSize.set(name, Math.min(maxSlice, Math.max(100, Math.round(sliceMicros / cost))));
+    sliceSize.set(name, Math.min(maxSlice, Math.ceil(sliceMicros / (await warmUp(handler, headers)))));
   }
   return measureCalls(handlers, rounds, name => ({ headers, calls: sliceSize.get(name) ?? maxSlice }));
 }
@@ -50,9 +49,9 @@ async function firstSeen(handlers, issuer) {
   const perRound = 150;
   const rivals = { [ours]: handlers[ours], [baseline]: handlers[baseline] };
   const goals = [];
-  for (const alg of ['RS256', 'ES256']) {
-    const fresh = () => headersOf(tokens.valid(issuer.minter(alg), perRound));
-    for (const name in rivals) await expectAll('passed', name, rivals[name], fresh());
+  for (const alg of ['ES256', 'RS256']) {
+    const fresh = (count = perRound) => headersOf(tokens.valid(issuer.minter(alg), count));
+    for (const name in rivals) await expectAll('passed', name, rivals[name], fresh(3000));
     const pools = [];
     const samples = await measureCalls(rivals, 40, (_name, round) => {
       pools[round] ??= fresh();

@@ -6,7 +6,7 @@ import { measureMemory } from './memory.mjs';
 import { measureMiddleware } from './middleware.mjs';
 import { measureTenIssuers } from './ten-issuers.mjs';
 
-const limit = setTimeout(() => fail('gave up after 10 minutes'), 600_000);
+const limit = setTimeout(() => fail('gave up after 8 minutes'), 480_000);
 
 const middleware = await measureMiddleware();
 console.log(`\n${middleware.table}`);

@@ -7,7 +7,7 @@ export interface BasicCredentials {
   readonly secrets: readonly string[];
 }
 
-const BASIC = /^basic(?: +(.*))?$/i;
+const BASIC = /^basic(?:\s+(.*))?$/is;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const MAX_LENGTH = 16_384;
 

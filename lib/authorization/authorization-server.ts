@@ -44,6 +44,8 @@ export type Registration =
 export interface ClientDirectory {
   /** `null` for an id that is nobody's. */
   find(id: string): Promise<Client | null>;
+  /** A sentence for people about an id that is nobody's here, for example because it is the provider's. */
+  hintAbout(id: string): string | undefined;
   /** The operator's policy, asked at authorize and token. */
   isAllowed(client: Client): Promise<boolean>;
   /** `undefined` where strangers cannot register. */

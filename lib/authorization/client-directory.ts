@@ -15,6 +15,8 @@ export interface ClientDirectoryParts {
   readonly redirects: RedirectRules;
   readonly supportedScopes: () => readonly string[];
   readonly allow: AllowClient | undefined;
+  /** The id of the app that was registered at the identity provider. */
+  readonly upstreamClientId: string | undefined;
 }
 
 /** Everybody who may be a client: known to the operator, sealed into their own id, or stored. */
@@ -53,6 +55,10 @@ export function clientDirectory(parts: ClientDirectoryParts): ClientDirectory {
       if (known !== null || registration === false) return known;
       return registration === 'stored' ? stored.find(id) : sealed.find(id);
     },
+    hintAbout: id =>
+      id === parts.upstreamClientId
+        ? 'This is the client ID of the identity provider behind this server. Leave the client ID empty in your application: it gets one of its own.'
+        : undefined,
     async isAllowed({ id, metadata }) {
       return allow === undefined || (await allow({ ...metadata, client_id: id })) === true;
     },

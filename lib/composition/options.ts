@@ -22,10 +22,11 @@ export const COMPOSITION_OPTIONS = [
   'rootMetadata',
 ] as const;
 
-export function readSettings(options: Options): Settings {
+/** @param allowHttp the operator said `dangerouslyAllowHttp` */
+export function readSettings(options: Options, allowHttp = false): Settings {
   return {
-    baseUrl: publicUrl(options, 'baseUrl'),
-    resourceBaseUrl: publicUrl(options, 'resourceBaseUrl'),
+    baseUrl: publicUrl(options, 'baseUrl', allowHttp),
+    resourceBaseUrl: publicUrl(options, 'resourceBaseUrl', allowHttp),
     mcpPath: readMcpPath(options),
     legacyResources: urls(options, 'legacyResources'),
     requiredScopes: readScopes(options, 'requiredScopes'),

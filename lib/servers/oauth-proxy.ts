@@ -90,6 +90,7 @@ function assemble(config: OAuthProxyConfig) {
       redirects: clients.redirects,
       supportedScopes: () => scopes.supported,
       allow: clients.allow,
+      upstreamClientId: config.upstream.clientId,
     }),
     redirects: clients.redirects,
     resources,

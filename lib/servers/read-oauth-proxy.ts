@@ -59,10 +59,11 @@ export function readOAuthProxy(given: unknown) {
   const options = new Options(FACTORY, given, known);
   const warn = warnings();
   if (options.has('identityAssertion')) options.fail('identityAssertion', LATER, 'Leave it out for now.');
+  const allowHttp = options.boolean('dangerouslyAllowHttp') ?? false;
   const baseUrl =
-    publicUrl(options, 'baseUrl', options.boolean('dangerouslyAllowHttp')) ??
+    publicUrl(options, 'baseUrl', allowHttp) ??
     options.fail('baseUrl', 'is missing', 'Give the public URL of this app.');
-  const issuer = publicUrl(options, 'issuerUrl', options.boolean('dangerouslyAllowHttp')) ?? baseUrl;
+  const issuer = publicUrl(options, 'issuerUrl', allowHttp) ?? baseUrl;
   const endpoints = readEndpoints(options, baseUrl);
   const fetch = options.function<Fetch>('fetch');
   const now = options.function<() => number>('now') ?? Date.now;
@@ -72,7 +73,7 @@ export function readOAuthProxy(given: unknown) {
   return {
     name: options.string('name'),
     displayName: options.string('resourceName') ?? options.string('name') ?? new URL(baseUrl).host,
-    settings: { ...readSettings(options), requiredScopes, authorizationServers: [issuer] },
+    settings: { ...readSettings(options, allowHttp), requiredScopes, authorizationServers: [issuer] },
     issuer,
     endpoints,
     upstream,

@@ -141,10 +141,11 @@ function sendUnknown(
   redirectUri?: string,
 ): Promise<void> | void {
   const { server } = front;
+  const note = server.clients.hintAbout(clientId);
   if (/text\/html/i.test(req.headers.accept ?? ''))
-    return sendPage(req, res, 400, unknownClientPage({ clientId, redirectUri, server: serverOf(front) }));
+    return sendPage(req, res, 400, unknownClientPage({ clientId, redirectUri, note, server: serverOf(front) }));
   const registrationEndpoint = server.clients.register && server.endpoints.baseUrl + server.endpoints.paths.register;
-  sendUncached(req, res, 400, unknownClientJson({ clientId, redirectUri, registrationEndpoint }));
+  sendUncached(req, res, 400, unknownClientJson({ clientId, redirectUri, note, registrationEndpoint }));
 }
 
 function sendNothing(res: ServerResponse): void {

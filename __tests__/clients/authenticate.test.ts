@@ -189,6 +189,21 @@ describe('client authentication (RFC 6749 section 2.3)', () => {
     expect(count).toBe(101);
   });
 
+  test('attack 85, attack 97: neither a look-up nor a digest is spent on what is too long', async () => {
+    const asked: string[] = [];
+    const spy = (id: string) => {
+      asked.push(id);
+      const client = find('post') as NonNullable<ReturnType<typeof find>>;
+      return { ...client, isSecret: (secret: string) => asked.push(secret) < 0 };
+    };
+    const ask = (body: Record<string, string>) =>
+      authenticateClient({ authorization: undefined, body: new Map(Object.entries(body)) }, spy);
+    expect(await ask({ client_id: 'x'.repeat(2_049) })).toMatchObject({ reason: 'unknown_client' });
+    expect(asked).toEqual([]);
+    expect(await ask({ client_id: 'x'.repeat(2_048), client_secret: 'x'.repeat(513) })).toHaveProperty('error');
+    expect(asked.map(text => text.length)).toEqual([2_048, 0]);
+  });
+
   test('nothing throws, whatever the strings', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     const header = fc.oneof(

@@ -9,7 +9,6 @@ export interface BasicCredentials {
 
 const BASIC = /^basic(?:\s+(.*))?$/is;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
-const MAX_LENGTH = 16_384;
 
 /** `undefined` where the header is about something else, `null` for Basic credentials that cannot be read. Never throws. */
 export function readBasicCredentials(header: string | undefined): BasicCredentials | null | undefined {
@@ -17,7 +16,7 @@ export function readBasicCredentials(header: string | undefined): BasicCredentia
   const match = BASIC.exec(header);
   if (match === null) return undefined;
   const encoded = match[1] ?? '';
-  if (encoded.length > MAX_LENGTH || !BASE64.test(encoded)) return null;
+  if (!BASE64.test(encoded)) return null;
   const text = utf8(Buffer.from(encoded, 'base64'));
   const colon = text?.indexOf(':') ?? -1;
   if (text === null || colon <= 0) return null;

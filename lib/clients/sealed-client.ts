@@ -8,7 +8,6 @@ import { CURRENT_DICTIONARY, dictionaries } from './sealed-dictionary.js';
 import { packRegistration, unpackRegistration } from './sealed-metadata.js';
 
 const MAX_ID_LENGTH = 1_024;
-const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 export interface SealedClients {
   /** A new client, or `null` when its id would be longer than 1,024 characters. */
@@ -27,9 +26,9 @@ export function sealedClients(derive: DeriveKeys, now: () => number): SealedClie
   const opened = new LRUCache<string, Client>({ max: 10_000, maxSize: 8 * 1_024 * 1_024 });
 
   const open = (id: string): Client | null => {
-    if (id.length > MAX_ID_LENGTH || !BASE64URL.test(id)) return null;
+    if (id.length > MAX_ID_LENGTH) return null;
     const bytes = Buffer.from(id, 'base64url');
-    // The unused bits of the last character: one client has one id.
+    // Foreign characters and the unused bits of the last one are skipped over: one client has one id.
     if (bytes.toString('base64url') !== id) return null;
     const [version = 0] = bytes;
     const dictionary = dictionaries.get(version);

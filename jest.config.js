@@ -18,6 +18,9 @@ export default {
   moduleNameMapper: {
     '^express-mcp-auth$': '<rootDir>/lib/index.ts',
     '^express-mcp-auth/passport$': '<rootDir>/lib/passport/index.ts',
+    '^express-mcp-auth/stores/lmdb$': '<rootDir>/lib/stores/lmdb.ts',
+    '^express-mcp-auth/stores/redis$': '<rootDir>/lib/stores/redis.ts',
+    '^express-mcp-auth/stores/postgres$': '<rootDir>/lib/stores/postgres.ts',
     '^express-mcp-auth/express-types$': '<rootDir>/lib/express-types.ts',
   },
   collectCoverageFrom: ['lib/**/*.ts'],

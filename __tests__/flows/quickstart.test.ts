@@ -1,11 +1,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { close, listen } from '../support/identity-provider.js';
+import { Browser, formOf } from '../support/oauth-client.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -18,14 +21,29 @@ interface Quickstart {
 }
 
 const started: ChildProcess[] = [];
+const folders: string[] = [];
+const newFolder = () => {
+  const folder = mkdtempSync(join(tmpdir(), 'express-mcp-auth-quickstart-'));
+  folders.push(folder);
+  return folder;
+};
 afterAll(() => {
   // Only what a failing test has left behind.
   for (const { pid, exitCode } of started) if (exitCode === null) process.kill(-(pid as number), 'SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Starts what `npm start` starts, without the build before it. */
+async function freePort(): Promise<string> {
+  const server = createServer();
+  await listen(server);
+  const { port } = server.address() as AddressInfo;
+  await close(server);
+  return String(port);
+}
+
+/** Starts what `npm start` starts, without the build before it, in a folder of its own. */
 function quickstart(environment: Record<string, string>): Quickstart {
-  const env = { ...process.env, NODE_OPTIONS: '', ...environment };
+  const env = { ...process.env, NODE_OPTIONS: '', QUICKSTART_FOLDER: newFolder(), ...environment };
   const child = spawn(scripts.start, { cwd: root, env, shell: true, detached: true });
   started.push(child);
   let text = '';
@@ -61,15 +79,44 @@ function commands(output: string): Map<string, string> {
   return new Map([...blocks].map(([, title, command]) => [title as string, command as string]));
 }
 
+const steps = (output: string) =>
+  [...output.matchAll(/^ {2}(GET|POST) (\S+) +(\d+) {2}(.*)$/gm)].map(step => step.slice(1));
+
 describe('npm start', () => {
+  const folder = newFolder();
+  let port: string;
   let run: Quickstart;
   let output: string;
   beforeAll(async () => {
-    run = quickstart({ PORT: '0' });
+    port = await freePort();
+    run = quickstart({ PORT: port, QUICKSTART_FOLDER: folder });
     output = await run.until('Serving until Ctrl-C.');
   }, 30_000);
+
+  test('walks a client through discovery, registration, consent, sign-in, tokens, a call and a refresh, and says what each is for', () => {
+    const walked = steps(output);
+    expect(walked.map(([method, path, status]) => `${method} ${path} ${status}`)).toEqual([
+      'POST /mcp 401',
+      'GET /.well-known/oauth-protected-resource/mcp 200',
+      'GET /.well-known/oauth-authorization-server 200',
+      'POST /register 201',
+      'GET /authorize 200',
+      'POST /consent 303',
+      'GET /idp/authorize 200',
+      'POST /idp/authorize 303',
+      'GET /auth/callback 303',
+      'POST /token 200',
+      'POST /mcp 200',
+      'POST /mcp 202',
+      'GET /mcp 405',
+      'POST /mcp 200',
+      'POST /token 200',
+    ]);
+    expect(walked.filter(([, , , story]) => story === '')).toEqual([]);
+  });
+
   test('shows three identities, each with the source that recognised it', () => {
-    expect(output).toMatch(/a person.* source people, client desktop-app, subject user-1\n/);
+    expect(output).toMatch(/a person.* source people, client \S+, subject user-1\n/);
     expect(output).toMatch(/a service.* source services, client nightly-report, subject nightly-report\n/);
     expect(output).toMatch(/CI.* source keys, client ci\n/);
   });
@@ -100,11 +147,57 @@ describe('npm start', () => {
     expect(['as a person', 'as a service', 'as CI'].map(sourceOf)).toEqual(['people', 'services', 'keys']);
   });
 
+  test('prints the URL to add to a client, and how to sign in there', () => {
+    expect(output).toContain(
+      `Add http://127.0.0.1:${port}/mcp to any MCP client, and sign in with any name and the password "password".`,
+    );
+  });
+
+  test('signs nobody in with a wrong password, and shows the page again with the name escaped', async () => {
+    const issuer = `http://127.0.0.1:${port}/idp`;
+    const browser = new Browser();
+    const query = new URLSearchParams({
+      client_id: 'mcp-server',
+      redirect_uri: `http://127.0.0.1:${port}/auth/callback`,
+    });
+    const page = await browser.get(`${issuer}/authorize?${query}`);
+    const { action, fields } = formOf(page);
+    const again = await browser.post(action, { ...fields, user: '"><script>', password: 'wrong' });
+    expect([page.status, again.status, again.location]).toEqual([200, 401, undefined]);
+    expect(again.text).toContain('value="&quot;&gt;&lt;script&gt;"');
+    expect(again.text).not.toContain('<script>');
+    const stranger = await browser.get(`${issuer}/authorize?client_id=another&redirect_uri=https://a.example.com/`);
+    expect([stranger.status, stranger.location]).toEqual([400, undefined]);
+  });
+
   test('ends on Ctrl-C with exit code 0 and without an error', async () => {
     const [code, signal] = await run.end('SIGINT');
     expect({ code, signal }).toEqual({ code: 0, signal: null });
     expect(run.output().slice(output.length).trim()).toBe('Stopped.');
   });
+
+  test('keeps what it must remember where nobody else may read it', () => {
+    const modes = ['', 'client.json', 'secrets.json', 'store.lmdb'].map(
+      name => statSync(join(folder, name)).mode & 0o77,
+    );
+    expect(modes).toEqual([0, 0, 0, 0]);
+  });
+
+  test('still knows the client after a restart: no registration, no consent and no sign-in', async () => {
+    const again = quickstart({ PORT: port, QUICKSTART_FOLDER: folder });
+    const second = await again.until('Serving until Ctrl-C.');
+    expect(second).toContain(`The client is still signed in: its tokens of the last run are in ${folder}`);
+    expect(steps(second).map(([method, path, status]) => `${method} ${path} ${status}`)).toEqual([
+      'POST /mcp 200',
+      'POST /mcp 202',
+      'GET /mcp 405',
+      'POST /mcp 200',
+      'POST /token 200',
+    ]);
+    expect(second).toMatch(/a person.* source people, client \S+, subject user-1\n/);
+    const [code] = await again.end('SIGTERM');
+    expect(code).toBe(0);
+  }, 30_000);
 });
 
 describe('npm start, otherwise', () => {

@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import express from 'express';
-import { jwtVerifier, multiAuth, remoteAuth, staticTokenVerifier } from 'express-mcp-auth';
+import { jwtVerifier, multiAuth, oauthProxy, staticTokenVerifier } from 'express-mcp-auth';
+import { lmdbStore } from 'express-mcp-auth/stores/lmdb';
+import { exportJWK, generateKeyPair } from 'jose';
 import { mcpHandler } from '../mcp-server.js';
-import { startIdentityProvider } from './identity-provider.js';
+import { runClient } from './client.js';
+import { folder, load, save } from './folder.js';
+import { identityProvider } from './identity-provider.js';
 import { printCurlLines, tour } from './tour.js';
 
 const port = Number(process.env.PORT ?? 3000);
@@ -17,26 +22,42 @@ server.once('error', (error: NodeJS.ErrnoException) => {
 });
 await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve));
 const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const resource = `${baseUrl}/mcp`;
 
-const { people, services, server: identityProvider } = await startIdentityProvider();
-const ciKey = randomBytes(24).toString('hex');
+// Made at the first start. In production they come from your secret manager.
+const secret = () => randomBytes(32).toString('base64url');
+const makeSecrets = async () => {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  return { sealing: secret(), upstream: secret(), ciKey: secret(), key: await exportJWK(privateKey) };
+};
+const secrets =
+  load<Awaited<ReturnType<typeof makeSecrets>>>('secrets.json') ?? save('secrets.json', await makeSecrets());
+
+const issuer = `${baseUrl}/idp`;
+const registered = { clientId: 'mcp-server', clientSecret: secrets.upstream, redirectUri: `${baseUrl}/auth/callback` };
+const provider = await identityProvider(issuer, registered, secrets.key);
+const store = lmdbStore({ path: join(folder, 'store.lmdb') });
 
 const auth = multiAuth(
-  remoteAuth({
-    verifier: jwtVerifier({ name: 'people', issuer: people.issuer }),
-    authorizationServers: [people.issuer],
+  oauthProxy({
+    name: 'people',
+    resourceName: 'the quickstart',
     baseUrl,
+    upstream: { issuer, clientId: registered.clientId, clientSecret: registered.clientSecret, scopes: [] },
     requiredScopes: ['tools'],
+    secrets: secrets.sealing,
+    store,
   }),
   [
-    jwtVerifier({ name: 'services', issuer: services.issuer }),
-    staticTokenVerifier({ [ciKey]: { clientId: 'ci', scopes: ['tools'] } }, { name: 'keys' }),
+    jwtVerifier({ name: 'services', issuer }),
+    staticTokenVerifier({ [secrets.ciKey]: { clientId: 'ci', scopes: ['tools'] } }, { name: 'keys' }),
   ],
 );
 
 const app = express();
 app.use(auth);
 app.all('/mcp', mcpHandler);
+app.use('/idp', provider.router);
 server.on('request', app);
 
 let stopping = false;
@@ -44,27 +65,30 @@ async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
   console.log('\nStopped.');
+  server.close().closeAllConnections();
   await auth.close();
-  for (const running of [server, identityProvider]) running.close().closeAllConnections();
+  await store.close();
   await setTimeout(300); // npm passes on the Ctrl-C that the terminal has sent already: be there to receive it
 }
 process.on('SIGINT', stop).on('SIGTERM', stop);
 
 try {
-  const aud = `${baseUrl}/mcp`;
-  const person = { aud, sub: 'user-1', client_id: 'desktop-app', scope: 'tools' };
+  console.log(`MCP server at ${resource}`);
+  const service = { aud: resource, sub: 'nightly-report', scope: 'tools' };
   const callers = {
-    'a person, with a JWT of their sign-in': await people.mint(person),
-    'a service, with a JWT of its own issuer': await services.mint({ aud, sub: 'nightly-report', scope: 'tools' }),
-    'CI, with a static key': ciKey,
+    'a person, with the token of that client': await runClient(resource),
+    'a service, with a JWT of the provider': await provider.mint(service),
+    'CI, with a static key': secrets.ciKey,
   };
-  await tour(baseUrl, callers, {
+  await tour(resource, callers, {
     'no token': undefined,
-    'an expired token': await people.mint({ ...person, exp: Math.floor(Date.now() / 1000) - 60 }),
-    'a foreign audience': await people.mint({ ...person, aud: 'https://another-server.example.com/mcp' }),
-    'a missing scope': await people.mint({ ...person, scope: 'mail' }),
+    'an expired token': await provider.mint({ ...service, exp: Math.floor(Date.now() / 1000) - 60 }),
+    'a foreign audience': await provider.mint({ ...service, aud: 'https://another-server.example.com/mcp' }),
+    'a missing scope': await provider.mint({ ...service, scope: 'mail' }),
   });
-  printCurlLines(baseUrl, callers);
+  printCurlLines(resource, callers);
+  console.log(`Add ${resource} to any MCP client, and sign in with any name and the password "password".`);
+  console.log('Serving until Ctrl-C.');
 } catch (error) {
   if (!stopping) throw error;
 }

@@ -1,18 +1,18 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { EventMap } from 'express-mcp-auth';
+import { heading } from './print.js';
 
 const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}';
 const accept = 'application/json, text/event-stream';
 
 /** Calls the tool with each token through a real MCP client, then shows what each bad request gets. */
 export async function tour(
-  baseUrl: string,
+  url: string,
   callers: Record<string, string>,
   refused: Record<string, string | undefined>,
 ): Promise<void> {
-  const url = `${baseUrl}/mcp`;
-  console.log(`MCP server at ${url}\n\nWho is recognised, by which source\n`);
+  heading('Who is recognised, by which source');
   for (const [who, token] of Object.entries(callers)) console.log(`  ${who.padEnd(42)}${await whoami(url, token)}`);
 
   // Why a token was refused is said to operators only: the answer would help an attacker.
@@ -25,7 +25,7 @@ export async function tour(
     reason = `granted ${granted}, required ${required}`;
   });
 
-  console.log('\nWhat is refused\n');
+  heading('What is refused');
   for (const [what, token] of Object.entries(refused)) {
     const response = await fetch(url, {
       method: 'POST',
@@ -49,19 +49,18 @@ async function whoami(url: string, token: string): Promise<string> {
   const [content] = result.content;
   if (content?.type !== 'text') throw new Error('whoami answered without text');
   const { source, clientId, subject } = JSON.parse(content.text);
-  return `source ${source}, client ${clientId}${subject ? `, subject ${subject}` : ''}`;
+  const shownId = clientId.length > 24 ? `${clientId.slice(0, 21)}...` : clientId;
+  return `source ${source}, client ${shownId}${subject ? `, subject ${subject}` : ''}`;
 }
 
 /** Prints commands that work when they are pasted into a shell while the server runs. */
-export function printCurlLines(baseUrl: string, callers: Record<string, string>): void {
-  console.log('\nTry it yourself\n');
-  console.log(
-    `# where a client without a token is sent\ncurl -s ${baseUrl}/.well-known/oauth-protected-resource/mcp\n`,
-  );
+export function printCurlLines(url: string, callers: Record<string, string>): void {
+  heading('Try it yourself');
+  const metadata = new URL(`/.well-known/oauth-protected-resource${new URL(url).pathname}`, url);
+  console.log(`# where a client without a token is sent\ncurl -s ${metadata}\n`);
   for (const [who, token] of Object.entries(callers)) {
     const headers = [`Authorization: Bearer ${token}`, 'Content-Type: application/json', `Accept: ${accept}`];
     const options = headers.map(header => `-H '${header}' \\\n  `).join('');
-    console.log(`# as ${who}\ncurl -s ${baseUrl}/mcp \\\n  ${options}-d '${call}'\n`);
+    console.log(`# as ${who}\ncurl -s ${url} \\\n  ${options}-d '${call}'\n`);
   }
-  console.log('Serving until Ctrl-C.');
 }

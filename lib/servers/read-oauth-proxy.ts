@@ -1,24 +1,15 @@
-import type {
-  ConsentMode,
-  ConsentRules,
-  ConsentView,
-  Endpoints,
-  RateLimitName,
-  RateLimits,
-} from '../authorization/authorization-server.js';
-import type { AllowClient } from '../authorization/client-directory.js';
+import type { ConsentMode, ConsentRules, ConsentView, Endpoints } from '../authorization/authorization-server.js';
 import type { TokenLifetimes } from '../authorization/lifetimes.js';
-import { preRegisteredClients } from '../clients/pre-registered.js';
 import { COMPOSITION_OPTIONS, publicUrl, readScopes, readSettings } from '../composition/options.js';
-import { nodeEnv } from '../core/environment.js';
-import { kindOf, Options } from '../core/options.js';
+import { Options } from '../core/options.js';
 import { warnings } from '../core/warnings.js';
 import type { Fetch } from '../net/fetch-json.js';
 import { isMcpPath } from '../oauth/mcp-path.js';
-import { redirectPolicy } from '../oauth/redirect-uri.js';
 import { pathOf } from '../oauth/url.js';
-import { memoryStore } from '../store/memory.js';
-import type { Store } from '../store/store.js';
+import { LATER } from './later.js';
+import { readClients } from './read-clients.js';
+import { readRateLimits } from './read-rate-limits.js';
+import { readSecrets, readStore } from './read-storage.js';
 import { readUpstream } from './read-upstream.js';
 import type { GrantScopes } from './upstream/upstream-config.js';
 
@@ -48,7 +39,6 @@ const OWN_OPTIONS = [
   'fetch',
   'now',
 ];
-const LATER = 'comes in a later version';
 const DAY = 86_400;
 
 export type OAuthProxyConfig = ReturnType<typeof readOAuthProxy>;
@@ -148,52 +138,6 @@ function readConsent(options: Options, clients: { registration: unknown; hasOnly
   };
 }
 
-function readClients(options: Options) {
-  const clients = options.nested('clients', [
-    'registration',
-    'clientIdDocuments',
-    'redirectUris',
-    'knownClients',
-    'preRegistered',
-    'allow',
-  ]);
-  const registration = clients.raw('registration') ?? 'stateless';
-  if (registration !== 'stateless' && registration !== 'stored' && registration !== false)
-    clients.fail(
-      'registration',
-      `must be 'stateless', 'stored' or false, got ${kindOf(registration)}`,
-      'Choose one of them.',
-    );
-  if (clients.boolean('clientIdDocuments') === true) clients.fail('clientIdDocuments', LATER, 'Leave it out for now.');
-  const uris = clients.nested('redirectUris', ['allow', 'only']);
-  const patterns = {
-    allow: uris.list('allow'),
-    only: uris.list('only'),
-    knownClients: clients.boolean('knownClients') ?? true,
-  };
-  const preRegistered = preRegisteredClients(FACTORY, clients.raw('preRegistered'));
-  return {
-    registration: registration as 'stateless' | 'stored' | false,
-    preRegistered,
-    allow: clients.function<AllowClient>('allow'),
-    hasOnly: patterns.only !== undefined,
-    redirects: readRedirects(uris, patterns),
-  };
-}
-
-function readRedirects(uris: Options, patterns: Parameters<typeof redirectPolicy>[0]) {
-  try {
-    return redirectPolicy(patterns);
-  } catch (error) {
-    const option = patterns.only === undefined ? 'allow' : 'only';
-    uris.fail(
-      option,
-      error instanceof Error ? error.message : 'holds no redirect URI',
-      "Give exact URIs, or a '*' for the left-most host label, the port or the last path segment.",
-    );
-  }
-}
-
 function readLifetimes(options: Options): TokenLifetimes {
   const tokens = options.nested('tokens', [
     'accessTtlSeconds',
@@ -213,99 +157,9 @@ function readLifetimes(options: Options): TokenLifetimes {
   };
 }
 
-function readSecrets(
-  options: Options,
-  clientSecrets: readonly string[],
-  warn: ReturnType<typeof warnings>,
-): readonly string[] {
-  const secrets = options.oneOrMore('secrets');
-  for (const secret of secrets ?? [])
-    if (secret.length < 32)
-      options.fail(
-        'secrets',
-        `holds one of ${secret.length} characters, expected at least 32`,
-        'Make one with: node -e "console.log(crypto.randomBytes(48).toString(\'base64url\'))".',
-      );
-  if (secrets !== undefined) return secrets;
-  if (clientSecrets.length === 0)
-    options.fail(
-      'secrets',
-      'is missing, and there is no upstream.clientSecret to derive keys from',
-      'Give a random string of at least 32 characters.',
-    );
-  if (nodeEnv() === 'production')
-    warn(
-      'MCP_AUTH_DERIVED_SECRETS',
-      () =>
-        `${FACTORY}: the keys are derived from upstream.clientSecret, so replacing it logs everybody out. Set the secrets option to a random string of its own.`,
-    );
-  return clientSecrets.map(secret => `upstream client secret ${secret}`);
-}
-
-function readStore(options: Options, now: () => number, warn: ReturnType<typeof warnings>): Store {
-  const store = options.raw('store') as Store | undefined;
-  if (store === undefined) {
-    if (nodeEnv() === 'production')
-      warn(
-        'MCP_AUTH_MEMORY_STORE',
-        () =>
-          `${FACTORY}: sign-ins are kept in the memory of this process: a restart ends them, and other replicas do not know them. Set the store option to lmdbStore, redisStore or postgresStore.`,
-      );
-    return memoryStore({ now });
-  }
-  for (const method of ['get', 'set', 'add', 'take', 'replace', 'delete'] as const)
-    if (typeof store?.[method] !== 'function')
-      options.fail(
-        'store',
-        `has no method ${method}`,
-        'Pass a store of this package, or one that passes storeContract.',
-      );
-  return store;
-}
-
 function readInvalidGrantStatus(options: Options): 400 | 401 {
   const status = options.raw('invalidGrantStatus') ?? 401;
   if (status !== 400 && status !== 401)
     options.fail('invalidGrantStatus', 'must be 400 or 401', '401 is what MCP clients know, 400 what RFC 6749 says.');
   return status;
-}
-
-function readRateLimits(
-  options: Options,
-  registration: unknown,
-  warn: ReturnType<typeof warnings>,
-): RateLimits | undefined {
-  if (options.raw('rateLimit') === false) return undefined;
-  const given = options.nested('rateLimit', [
-    'register',
-    'authorize',
-    'consent',
-    'callback',
-    'token',
-    'revoke',
-    'store',
-  ]);
-  const defaults: Record<RateLimitName, { limit: number; windowSeconds: number }> = {
-    register: { limit: registration === 'stored' ? 60 : 600, windowSeconds: 600 },
-    authorize: { limit: 120, windowSeconds: 60 },
-    consent: { limit: 120, windowSeconds: 60 },
-    callback: { limit: 120, windowSeconds: 60 },
-    token: { limit: 300, windowSeconds: 60 },
-    revoke: { limit: 300, windowSeconds: 60 },
-  };
-  const limits = Object.entries(defaults).map(([name, fallback]) => {
-    const own = given.nested(name, ['limit', 'windowSeconds']);
-    const limit = own.number('limit', { min: 1, fallback: fallback.limit });
-    return [
-      name,
-      { limit, windowSeconds: own.number('windowSeconds', { min: 1, max: DAY, fallback: fallback.windowSeconds }) },
-    ] as const;
-  });
-  if (!given.has('store') && nodeEnv() === 'production')
-    warn(
-      'MCP_AUTH_LOCAL_RATE_LIMIT',
-      () =>
-        `${FACTORY}: rate limits count in this process only. With several replicas set rateLimit.store to a store of express-rate-limit, or rateLimit: false behind a gateway that limits.`,
-    );
-  return { limits: Object.fromEntries(limits) as RateLimits['limits'], store: given.raw('store') };
 }

@@ -1,0 +1,2 @@
+/** Why an option of the contract is refused for now. */
+export const LATER = 'comes in a later version';

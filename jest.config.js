@@ -21,6 +21,7 @@ export default {
     '^express-mcp-auth/stores/lmdb$': '<rootDir>/lib/stores/lmdb.ts',
     '^express-mcp-auth/stores/redis$': '<rootDir>/lib/stores/redis.ts',
     '^express-mcp-auth/stores/postgres$': '<rootDir>/lib/stores/postgres.ts',
+    '^express-mcp-auth/testing$': '<rootDir>/lib/testing/index.ts',
     '^express-mcp-auth/express-types$': '<rootDir>/lib/express-types.ts',
   },
   collectCoverageFrom: ['lib/**/*.ts'],

@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 import { UnavailableError } from '../core/errors.js';
 import { Options } from '../core/options.js';
@@ -8,6 +9,8 @@ import type { Store } from '../store/store.js';
 const NAME = 'the lmdb store';
 // More than one, so that a write leaves the file with less that is over than it found.
 const PURGED_PER_WRITE = 8;
+// The first bytes of a database of lmdb, on processors of either byte order.
+const MAGICS = ['dec0efbe', 'beefc0de'];
 
 export interface LmdbStoreOptions {
   /** The file, on a local disk; its folder is made, and a lock file stands beside it. */
@@ -27,6 +30,7 @@ export function lmdbStore(options: LmdbStoreOptions): Required<Store> {
   const read = new Options('lmdbStore', options, ['path', 'now']);
   const now = read.function<() => number>('now') ?? Date.now;
   const { root, records, expiries } = openFile(read);
+  const writing = new Set<Promise<unknown>>();
   let closed: Promise<void> | undefined;
 
   const find = (key: string) => {
@@ -63,18 +67,23 @@ export function lmdbStore(options: LmdbStoreOptions): Required<Store> {
   };
 
   /** One transaction: nobody, in any process, reads or writes between what it reads and what it writes. */
-  const write = <T>(change: (at: number) => T): Promise<T> =>
-    answerOf(NAME, async () => {
-      mustBeOpen();
-      return await records
-        .transaction(() => {
-          mustBeOpen();
-          const at = Math.floor(now());
-          purge(at);
-          return change(at);
-        })
-        .catch(rethrowCommitError);
-    });
+  const write = async <T>(change: (at: number) => T): Promise<T> => {
+    mustBeOpen();
+    const transaction = records
+      .transaction(() => {
+        const at = Math.floor(now());
+        purge(at);
+        return change(at);
+      })
+      .catch(rethrowCommitError)
+      .finally(() => writing.delete(transaction));
+    writing.add(transaction);
+    return answerOf(NAME, () => transaction);
+  };
+  const close = async () => {
+    await Promise.allSettled(writing);
+    await root.close();
+  };
 
   return {
     get: async key => {
@@ -115,7 +124,7 @@ export function lmdbStore(options: LmdbStoreOptions): Required<Store> {
     },
     delete: async key => write(() => drop(key)),
     close: () => {
-      closed ??= root.close();
+      closed ??= close();
       return closed;
     },
   };
@@ -136,9 +145,11 @@ function openFile(read: Options): File {
     path,
     noSubdir: true,
     maxDbs: 2,
+    eventTurnBatching: false,
     permissionsMode: 0o600,
   };
   try {
+    if (!isDatabase(path)) throw new Error('it is a file of another kind');
     const root = open(options);
     const records = root.openDB<string, string>('records', { encoding: 'string' });
     const expiries = root.openDB<string, [number, string]>('expiries', { encoding: 'string' });
@@ -146,6 +157,19 @@ function openFile(read: Options): File {
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'for an unknown reason';
     return read.fail('path', `cannot be opened: ${reason}`, 'Name a file on a local disk that this process may write.');
+  }
+}
+
+/** Whether lmdb may open this: it crashes the process over a file that it did not make. */
+function isDatabase(path: string): boolean {
+  if (!existsSync(path)) return true;
+  const file = openSync(path, 'r');
+  try {
+    const head = Buffer.alloc(64);
+    const length = readSync(file, head);
+    return length === 0 || MAGICS.some(magic => head.includes(magic, 0, 'hex'));
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,0 +1,1 @@
+export { type OpenStore, type StoreUnderTest, storeContract, type TestRunner } from './store-contract.js';

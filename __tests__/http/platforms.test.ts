@@ -332,6 +332,8 @@ describe.each(platforms)('the guard on $name', platform => {
     '/mcp/..;/x',
     '/mcp/.well-known',
     '/mcp/%2e%2e/health',
+    '/mcp.json',
+    '//elsewhere/mcp',
     'http://elsewhere.example.org/mcp',
     'http://elsewhere.example.org/MCP/?x',
   ])('attack 89: %s does not slip past the guard', async target => {
@@ -372,7 +374,7 @@ describe.each(platforms)('the guard on $name', platform => {
     '/mcpx',
     '/mcp-other',
     '/x/mcp',
-    '/mcp.json',
+    '/other.json',
     '/.well-known/security.txt',
     '/favicon.ico',
   ])('every other path goes through untouched: %s', async target => {

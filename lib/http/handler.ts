@@ -33,16 +33,25 @@ function orNull(parse: () => string | null | undefined): string | null {
 }
 
 /**
- * The path below which the app has mounted this handler; empty at the root. Express says so itself; under Connect, and
- * for an Express app that Connect has mounted, it is what the original URL has in front of the present one.
+ * The path below which the app has mounted this handler; empty at the root. Express says so itself. Connect does not,
+ * neither for its own handlers nor for an Express app that it has mounted; but what a mount leaves of the URL is its
+ * end, with a slash in front where that has none.
  */
 export function mountOf(req: FrameworkRequest): string {
-  const { baseUrl, originalUrl, url } = req;
+  const { baseUrl, originalUrl, url = '' } = req;
   if (typeof baseUrl === 'string' && baseUrl !== '') return baseUrl;
   if (originalUrl === undefined || originalUrl === url) return '';
-  const [original, present] = [originalPathOf(req), pathOfRequest(req)];
-  if (original === null || present === null || original === present) return '';
-  if (original.endsWith(present)) return original.slice(0, -present.length);
-  // At its root "/" is all that Connect leaves of the path.
-  return present === '/' || baseUrl === undefined ? original : '';
+  const end = [url, url.replace(ADDED_SLASH, '')].find(rest => originalUrl.endsWith(rest));
+  if (end !== undefined) return withoutQuery(originalUrl.slice(0, originalUrl.length - end.length));
+  // Somebody has rewritten the URL. In absolute form nobody can tell; without Express it was a mount, for all we know.
+  const isInDoubt = baseUrl === undefined || !originalUrl.startsWith('/') || !url.startsWith('/');
+  return isInDoubt ? withoutQuery(originalUrl) : '';
+}
+
+// A path ends at a slash; before what else it may end (a dot under Connect, a query), a slash was added.
+const ADDED_SLASH = /^\/(?![\w%~-])/;
+
+// Never empty, which would say that there is no mount.
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/s, '') || '/';
 }

@@ -4,7 +4,7 @@ import { excerpt } from '../core/events.js';
 import type { WarningCode } from '../core/warnings.js';
 import { pathGuard } from '../oauth/mcp-path.js';
 import { resourceUrl } from '../oauth/resource.js';
-import { pathOf } from '../oauth/url.js';
+import { isPlainTarget, pathOf, whatwgPath } from '../oauth/url.js';
 import { type FrameworkRequest, mountOf, originalPathOf, pathOfRequest } from './handler.js';
 
 export interface PlacementFacts {
@@ -27,14 +27,19 @@ export function placementOf({ plan, hasRoutes, seenAtRoot, warn }: PlacementFact
     ...(plan.resource === undefined ? [] : [pathOf(plan.resource) || '/']),
   ]);
 
+  const isGuardedTarget = (target: string, path: string | null): boolean => {
+    if (path === null || isGuardedPath(path)) return true;
+    if (isPlainTarget(target)) return false;
+    const otherPath = whatwgPath(target);
+    return otherPath === null || isGuardedPath(otherPath);
+  };
+
   const fallsUnderGuard = (req: FrameworkRequest, mount: string): boolean => {
     if (guardsEverything || mount !== '') return true;
-    const path = pathOfRequest(req);
-    if (path === null || isGuardedPath(path)) return true;
+    const { url = '', originalUrl = url } = req;
+    if (isGuardedTarget(url, pathOfRequest(req))) return true;
     // An app that rewrites req.url has two paths in play; either is enough.
-    if (req.originalUrl === undefined || req.originalUrl === req.url) return false;
-    const original = originalPathOf(req);
-    return original === null || isGuardedPath(original);
+    return originalUrl !== url && isGuardedTarget(originalUrl, originalPathOf(req));
   };
 
   return (req: FrameworkRequest, self: unknown): boolean => {

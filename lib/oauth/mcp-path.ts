@@ -10,11 +10,13 @@ export function isMcpPath(path: string): boolean {
 /**
  * A test whether a request path is one of the given paths or below it, as loosely as any router or proxy might read
  * it: without case, with repeated slashes, percent-encoding, backslashes and dot segments. What could be meant is
- * guarded: the reading as written and the decoded and resolved one both count.
+ * guarded: the reading as written and the decoded and resolved one both count. A dot ends a path as a slash does,
+ * because Connect hands `/mcp.x` to what is mounted at `/mcp`.
  */
 export function pathGuard(paths: readonly string[]): (path: string) => boolean {
   const guarded = [...new Set(paths.map(path => asWritten(decode(path))))];
-  const covers = (path: string) => guarded.some(base => base === '/' || path === base || path.startsWith(`${base}/`));
+  const covers = (path: string) =>
+    guarded.some(base => base === '/' || (path.startsWith(base) && ['', '/', '.'].includes(path.charAt(base.length))));
   return path => {
     if (guarded.includes(path) || covers(asWritten(path))) return true;
     if (!/[%\\]|\/\./.test(path)) return false;

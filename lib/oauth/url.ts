@@ -31,3 +31,19 @@ export function splitOrigin(url: string): { origin: string; rest: string } {
 export function pathOf(url: string): string {
   return splitOrigin(url).rest.replace(/[?#].*$/s, '');
 }
+
+// Segments of visible ASCII without % and \, none of which is empty or starts with a dot.
+const PLAIN_TARGET = /^(?:\/(?![./])[!"$&-.0->@-[\]-~]*)+(?=\?|$)/;
+
+/** Whether all parsers find the same path in a request target. */
+export function isPlainTarget(target: string): boolean {
+  return PLAIN_TARGET.test(target);
+}
+
+/**
+ * The path that `new URL(req.url, base)` finds in a request target (WHATWG URL), which is how handlers without a router
+ * look for it: `//host/path` and any scheme hide the path from a parser of paths. `null` where it finds none.
+ */
+export function whatwgPath(target: string): string | null {
+  return URL.canParse(target, 'http://localhost') ? new URL(target, 'http://localhost').pathname : null;
+}

@@ -701,6 +701,7 @@ describe('what can be seen without the key is seen first: a bad token never cost
     'alg none': () => forge({ alg: 'none', kid: 'x' }, claims(), unsigned),
     HS256: () => forge({ alg: 'HS256', kid: 'x' }, claims(), signer('HS256', 'x')),
     crit: () => forge({ alg: 'ES256', kid: 'x', crit: ['y'], y: 1 }, claims(), attacker('ES256')),
+    'a kid that is no string': () => forge({ alg: 'ES256', kid: 42 }, claims(), attacker('ES256')),
     typ: () => forge({ alg: 'ES256', kid: 'x', typ: 'dpop+jwt' }, claims(), attacker('ES256')),
     iss: () => forge({ alg: 'ES256', kid: 'x' }, claims({ iss: 'https://x' }), attacker('ES256')),
     aud: () => forge({ alg: 'ES256', kid: 'x' }, claims({ aud: 'https://x' }), attacker('ES256')),

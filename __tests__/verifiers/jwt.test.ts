@@ -660,6 +660,7 @@ describe('jwtVerifier: time (RFC 7519 §4.1.4–5, RS-26, T-4, attack 49, C8)', 
     ['null', 'null'],
     ['true', 'true'],
     ['1e309', '1e309'],
+    ['-1e309', '-1e309'],
     ['a list', '[0]'],
   ])('an nbf of %s is refused', async (_, nbf) => {
     expect(await judge(verifier(), tokenWithRaw('nbf', nbf))).toEqual(refused);

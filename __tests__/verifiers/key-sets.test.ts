@@ -208,6 +208,19 @@ describe('key sets: rotation heals at once (C14, attack 44)', () => {
     expect(await w.judge(await w.token(published[0]))).toBe('accept');
   });
 
+  test('it is refused as well when refreshes that changed nothing lie between', async () => {
+    let published: SigningKey[] = [];
+    const w = await world({ fetch: fromMemory(() => published), cache: { ttlSeconds: DAY } });
+    published = w.idp.keys;
+    const old = await w.token();
+    for (let refresh = 0; refresh < 4; refresh++) {
+      expect(await w.judge(old)).toBe('accept');
+      w.clock.advance(601);
+    }
+    published = [await signingKey()];
+    expect(await w.judge(old)).toBe('unknown_key');
+  });
+
   test('a refresh drawn by the new key refuses the withdrawn one in the same moment, cached or not', async () => {
     const w = await world({ cache: { ttlSeconds: DAY } });
     const [cached, unseen] = [await w.token(), await w.token()];

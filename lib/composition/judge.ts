@@ -3,6 +3,7 @@ import type { Identity, Rejection } from '../core/auth-info.js';
 import type { UnavailableError } from '../core/errors.js';
 import { publish } from '../core/events.js';
 import { asUnavailable, isOutage } from '../core/outage.js';
+import { isPromise, isTrue } from '../core/promise.js';
 import type { Answer, Claim } from '../core/source.js';
 import { MAX_TOKEN_LENGTH, Token, type UnverifiedJwt } from '../core/token.js';
 import type { Leaf } from './plan.js';
@@ -40,7 +41,7 @@ export function judgeOf(leaves: readonly Leaf[]): Judge {
 }
 
 function remember(ruling: Ruling | Promise<Ruling>, token: Token, accepted: LRUCache<string, UnverifiedJwt>): void {
-  if (ruling instanceof Promise) {
+  if (isPromise(ruling)) {
     void ruling.then(later => remember(later, token, accepted));
   } else if ('leaf' in ruling && token.jwt !== null) {
     accepted.set(token.digest, token.jwt, { size: 2 * token.value.length });
@@ -148,14 +149,10 @@ export function holdsAll(leaf: Leaf, granted: readonly string[], extraScopes: re
 export function holds({ scopeSatisfies }: Leaf, granted: readonly string[], required: readonly string[]): boolean {
   if (scopeSatisfies === undefined) return required.every(scope => granted.includes(scope));
   try {
-    return required.every(scope => scopeSatisfies(granted, scope) === true);
+    return required.every(scope => isTrue(scopeSatisfies(granted, scope)));
   } catch {
     return false;
   }
-}
-
-function isPromise(value: Answer | Promise<Answer>): value is Promise<Answer> {
-  return typeof (value as Promise<Answer>).then === 'function';
 }
 
 function tooLong(length: number): Ruling {

@@ -1,3 +1,4 @@
+import { disregard } from '../core/promise.js';
 import type { ChallengeScopes, ScopeSatisfies } from '../core/settings.js';
 import type { BoundSource, Source } from '../core/source.js';
 import { DEFAULT_MCP_PATH } from '../oauth/mcp-path.js';
@@ -131,7 +132,9 @@ function translator(source: Source): (required: readonly string[]) => readonly s
 function translate(own: ChallengeScopes, level: readonly string[], required: readonly string[]): readonly string[] {
   if (typeof own === 'function') {
     try {
-      return unique(own(required).filter(scope => typeof scope === 'string' && isScopeToken(scope)));
+      const scopes: unknown = own(required);
+      disregard(scopes);
+      return Array.isArray(scopes) ? unique(scopes.filter(isScope)) : required;
     } catch {
       return required;
     }
@@ -139,4 +142,8 @@ function translate(own: ChallengeScopes, level: readonly string[], required: rea
   // The list stands for the scopes of its level; once one of them is no longer asked for, it stands for nothing.
   if (!level.every(scope => required.includes(scope))) return required;
   return unique([...own, ...required.filter(scope => !level.includes(scope))]);
+}
+
+function isScope(value: unknown): value is string {
+  return typeof value === 'string' && isScopeToken(value);
 }

@@ -5,6 +5,7 @@ import type { Outline } from '../composition/plan.js';
 import { report } from '../composition/report.js';
 import type { Reason } from '../core/auth-info.js';
 import { publish } from '../core/events.js';
+import { isPromise } from '../core/promise.js';
 import { allowAnyOrigin, answerPreflight } from './cors.js';
 import { type Presented, readCredentials } from './credentials.js';
 import type { Next, RequestHandler } from './handler.js';
@@ -65,7 +66,7 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
     }
     const { token } = presented;
     const ruling = judge(token, extraScopes, req);
-    return ruling instanceof Promise ? ruling.then(later => conclude(req, token, later)) : conclude(req, token, ruling);
+    return isPromise(ruling) ? ruling.then(later => conclude(req, token, later)) : conclude(req, token, ruling);
   };
 }
 
@@ -103,7 +104,7 @@ export function guardOf(composition: Composition, extraScopes: readonly string[]
       if (!res.headersSent) allowAnyOrigin(res);
     }
     const answer = gate(req);
-    if (!(answer instanceof Promise)) return finish(req, res, next, answer);
+    if (!isPromise(answer)) return finish(req, res, next, answer);
     answer.then(settled => finish(req, res, next, settled), next).catch(rethrow);
   };
 }

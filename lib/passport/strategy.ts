@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
 import { Strategy as BearerStrategy } from 'passport-http-bearer';
 import type { AuthInfo } from '../core/auth-info.js';
+import { isPromise } from '../core/promise.js';
 import type { Auth } from '../http/auth.js';
 import { isSettled, rethrow } from '../http/guard.js';
 import { requireInternals } from '../http/internals.js';
@@ -54,7 +55,7 @@ export function mcpStrategy(auth: Auth): McpStrategy {
       else fail(answer.challenge, answer.status);
     };
     const answer = gate(req);
-    if (answer instanceof Promise) answer.then(conclude, error).catch(rethrow);
+    if (isPromise(answer)) answer.then(conclude, error).catch(rethrow);
     else conclude(answer);
   };
   return strategy;

@@ -3,6 +3,7 @@ import type { Identity } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
 import { deepFreeze } from '../core/freeze.js';
 import { kindOf, Options } from '../core/options.js';
+import { isPromise, isTrue } from '../core/promise.js';
 import { type Answer, type Binding, type Claim, FOREIGN, reject } from '../core/source.js';
 import type { Token } from '../core/token.js';
 import type { Auth } from '../http/auth.js';
@@ -66,7 +67,7 @@ export function customVerifier(options: CustomVerifierOptions | SdkTokenVerifier
       claim,
       verify: ({ value }) => {
         const result = verify(value);
-        return isThenable(result)
+        return isPromise(result)
           ? Promise.resolve(result).then(later => judgeIdentity(later, binding, now()))
           : judgeIdentity(result, binding, now());
       },
@@ -79,7 +80,7 @@ export function claimOf(accepts: ((token: string) => boolean) | undefined): (tok
   if (accepts === undefined) return () => 'maybe';
   return ({ value }) => {
     try {
-      return accepts(value) === true ? 'mine' : 'foreign';
+      return isTrue(accepts(value)) ? 'mine' : 'foreign';
     } catch {
       return 'foreign';
     }
@@ -150,10 +151,6 @@ function isSdkVerifier(value: unknown): value is SdkTokenVerifier {
   return (
     typeof value === 'object' && value !== null && typeof (value as SdkTokenVerifier).verifyAccessToken === 'function'
   );
-}
-
-function isThenable(value: unknown): value is PromiseLike<CustomIdentity | null | undefined> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }
 
 function textOf(value: unknown): string | undefined {

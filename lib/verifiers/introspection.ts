@@ -2,6 +2,7 @@ import { readScopes } from '../composition/options.js';
 import type { Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
 import { kindOf, Options } from '../core/options.js';
+import { isPromise } from '../core/promise.js';
 import { type Answer, type Binding, type Claim, FOREIGN, reject } from '../core/source.js';
 import type { Token } from '../core/token.js';
 import type { Auth } from '../http/auth.js';
@@ -103,7 +104,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): Au
       claim,
       verify: (token: Token, level: Claim): Answer | Promise<Answer> => {
         const answer = introspect(token);
-        return answer instanceof Promise ? answer.then(claims => judge(claims, level)) : judge(answer, level);
+        return isPromise(answer) ? answer.then(claims => judge(claims, level)) : judge(answer, level);
       },
     };
   };

@@ -1,5 +1,6 @@
 import { readScopes } from '../composition/options.js';
 import { Options } from '../core/options.js';
+import { isTrue } from '../core/promise.js';
 import type { Fetch } from '../net/fetch-json.js';
 import { readAudience } from './audience.js';
 import { KEY_SOURCES, readKeys } from './jwt-keys.js';
@@ -57,7 +58,7 @@ function readIssuer(options: Options): { issuers: readonly string[] | undefined;
     options.fail('issuer', 'is missing', 'Name the issuer exactly as it stands in the iss claim of its tokens.');
   if (typeof options.raw('issuer') === 'function') {
     const predicate = options.function<(issuer: string) => unknown>('issuer') as (issuer: string) => unknown;
-    return { issuers: undefined, isIssuer: issuer => predicate(issuer) === true };
+    return { issuers: undefined, isIssuer: issuer => isTrue(predicate(issuer)) };
   }
   const issuers = options.oneOrMore('issuer') as readonly string[];
   const known = new Set(issuers);

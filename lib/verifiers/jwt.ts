@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Identity, Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
 import { deepFreeze } from '../core/freeze.js';
+import { isTrue } from '../core/promise.js';
 import { type Answer, type Binding, type BoundSource, reject } from '../core/source.js';
 import type { Token, UnverifiedJwt } from '../core/token.js';
 import type { Auth } from '../http/auth.js';
@@ -43,7 +44,7 @@ export function jwtVerifier(options: JwtVerifierOptions): Auth {
     const judgeUse = useJudge(config, binding);
 
     const accept = (identity: Identity): Answer =>
-      config.claims === undefined || config.claims(identity.claims) === true
+      config.claims === undefined || isTrue(config.claims(identity.claims))
         ? { outcome: 'accept', identity }
         : reject('claims');
 

@@ -1,4 +1,5 @@
 import { UnavailableError } from '../../core/errors.js';
+import { disregard } from '../../core/promise.js';
 import { TokenBucket } from '../../core/token-bucket.js';
 import { urlProblem } from '../../oauth/url.js';
 import { discoverKeySet } from './discovery.js';
@@ -58,6 +59,7 @@ export function tenantKeySets(jwksUri: (issuer: string) => string, options: Remo
   return {
     of(issuer) {
       const url = jwksUri(issuer);
+      disregard(url);
       if (typeof url !== 'string' || urlProblem(url) !== null) return undefined;
       let set = sets.get(url);
       if (set === undefined) {

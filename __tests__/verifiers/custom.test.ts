@@ -53,6 +53,18 @@ describe('customVerifier: what verify() answers', () => {
     ['an Error', new Error('no')],
     ['a Map', new Map()],
     ['an error document', { error: 'invalid_token' }],
+    ['an error document with members of an identity', { error: 'invalid_token', clientId: 'app', scopes: ['read'] }],
+    ['an error document without claims', { error: 'invalid_token', claims: null }],
+    ['an inactive answer', { active: false, token: 'token', clientId: 'app', scopes: ['read'] }],
+    ['an inactive answer with nothing else', { active: false, claims: {} }],
+    ['an invalid answer', { valid: false, clientId: 'app', scopes: ['read'] }],
+    ['an invalid answer without scopes', { valid: false, scopes: [] }],
+    ['claims of null', { claims: null }],
+    ['claims that say nothing', { claims: {} }],
+    ['claims that are a list', { claims: ['sub'] }],
+    ['scopes that grant nothing', { scopes: [] }],
+    ['names that are empty', { token: '', clientId: '', subject: '', claims: [] }],
+    ['names that are no strings', { token: 1, clientId: null, subject: {}, scopes: [], expiresAt: null }],
     ['the response of a fetch', Response.json({ error: 'invalid_token' }, { status: 401 })],
   ])('%s lets nobody in', async (_, answer) => {
     const auth = answering(answer);
@@ -62,6 +74,17 @@ describe('customVerifier: what verify() answers', () => {
 
   test('the token of the identity is the one that was presented', async () => {
     expect((await answering(identity({ token: 'another' })).verifyToken('token'))?.token).toBe('token');
+  });
+
+  test.each([
+    ['a token', { token: 'token' }],
+    ['a client', { clientId: 'app' }],
+    ['a subject', { subject: 'ana' }],
+    ['a scope', { scopes: ['read'] }],
+    ['a claim', { claims: { sub: 'ana' } }],
+    ['an answer that says it is active and valid', { active: true, valid: true, clientId: 'app', error: null }],
+  ])('%s is enough to name somebody', async (_, answer) => {
+    expect((await answering(answer).check('token')).outcome).toBe('accept');
   });
 
   test('clientId and scopes are never undefined', async () => {

@@ -68,8 +68,8 @@ export function customVerifier(options: CustomVerifierOptions | SdkTokenVerifier
       verify: ({ value }) => {
         const result = verify(value);
         return isPromise(result)
-          ? Promise.resolve(result).then(later => judgeIdentity(later, binding, now()))
-          : judgeIdentity(result, binding, now());
+          ? Promise.resolve(result).then(later => judgeAnswer(later, binding, now()))
+          : judgeAnswer(result, binding, now());
       },
     }),
   });
@@ -87,12 +87,19 @@ export function claimOf(accepts: ((token: string) => boolean) | undefined): (tok
   };
 }
 
-/** Judges what somebody else found out about a token: expiry and resource are enforced, nothing is taken on trust. */
-export function judgeIdentity(result: unknown, binding: Binding, nowMs: number): Answer {
+/** What a verify function answered, which may be anything: only what says who it is and does not say no lets anybody in. */
+function judgeAnswer(result: unknown, binding: Binding, nowMs: number): Answer {
   if (result === null || result === undefined) return FOREIGN;
-  if (typeof result !== 'object' || !namesSomebody(result))
+  const no = refusalIn(result as object);
+  if (no !== undefined) return reject('refused', { detail: `the answer of verify has ${no}` });
+  if (!namesSomebody(result as object))
     return reject('malformed', { expected: 'an AuthInfo or null', received: kindOf(result) });
-  const { clientId, scopes, expiresAt, resource, subject, issuer, claims, extra } = result as CustomIdentity;
+  return judgeIdentity(result as CustomIdentity, binding, nowMs);
+}
+
+/** Judges what somebody else found out about a token: expiry and resource are enforced, nothing is taken on trust. */
+export function judgeIdentity(found: CustomIdentity, binding: Binding, nowMs: number): Answer {
+  const { clientId, scopes, expiresAt, resource, subject, issuer, claims, extra } = found;
   if (expiresAt !== undefined && expiresAt !== null) {
     if (!isEpochSeconds(expiresAt))
       return reject('malformed', {
@@ -124,14 +131,21 @@ export function judgeIdentity(result: unknown, binding: Binding, nowMs: number):
   return { outcome: 'accept', identity };
 }
 
-// An error document, a response, a list: whatever names nobody lets nobody in.
-function namesSomebody(result: CustomIdentity & { readonly token?: unknown }): boolean {
-  const { token, clientId, subject, scopes, claims } = result;
-  if (Array.isArray(result)) return false;
+// The body of an introspection endpoint or a vendor's API, handed on as it came.
+function refusalIn(answer: { active?: unknown; valid?: unknown; error?: unknown }): string | undefined {
+  if (answer.active === false) return 'active: false';
+  if (answer.valid === false) return 'valid: false';
+  return typeof answer.error === 'string' ? 'an error' : undefined;
+}
+
+// An error document, a response, a list, an empty table: whatever names nobody lets nobody in.
+function namesSomebody(answer: CustomIdentity & { readonly token?: unknown }): boolean {
+  if (typeof answer !== 'object' || Array.isArray(answer)) return false;
+  const { token, clientId, subject, scopes, claims } = answer;
   return (
     [token, clientId, subject].some(name => textOf(name) !== undefined) ||
-    Array.isArray(scopes) ||
-    typeof claims === 'object'
+    (Array.isArray(scopes) && scopes.length > 0) ||
+    (typeof claims === 'object' && claims !== null && !Array.isArray(claims) && Object.keys(claims).length > 0)
   );
 }
 

@@ -3,20 +3,27 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { Express } from 'express';
 import request from 'supertest';
+import { postgresAnswers, redisAnswers } from '../stores/services.js';
 import { close, type IdentityProvider, identityProvider, listen } from '../support/identity-provider.js';
 import { seconds } from '../support/keys.js';
+import { OAuthClient } from '../support/oauth-client.js';
+import { UPSTREAM_ID, UPSTREAM_SECRET, type UpstreamProvider, upstreamProvider } from '../support/upstream-provider.js';
 import { readTree } from './source-tree.js';
 
 jest.setTimeout(60_000);
 
 const examples = readTree('examples');
 const stories = [
+  'behind-nginx', // __tests__/all runs it, with nginx
   'introspection',
   'jwt',
   'multi-auth',
   'multi-issuer',
+  'oauth-proxy',
   'passport-source',
   'passport-strategy',
+  'postgres',
+  'redis',
   'remote-auth',
   'static-keys',
 ] as const;
@@ -294,5 +301,73 @@ describe('examples/passport-source', () => {
   test('refuses an unknown key, and publishes the document', async () => {
     expect(await knock(await app(), 'pk_unknown')).toEqual([401, expect.stringContaining('invalid_token')]);
     expect((await document(await app())).body).toMatchObject({ resource, authorization_servers: [people.issuer] });
+  });
+});
+
+describe('the examples of oauthProxy', () => {
+  let provider: UpstreamProvider;
+  beforeAll(async () => {
+    provider = await upstreamProvider();
+    Object.assign(provider.behaviour, { subject: 'user-1', idToken: {} });
+  });
+  afterAll(() => provider.close());
+
+  const environment = () => ({
+    ISSUER: provider.origin,
+    CLIENT_ID: UPSTREAM_ID,
+    CLIENT_SECRET: UPSTREAM_SECRET,
+    OAUTH_SECRET: 'a-secret-of-at-least-32-characters',
+  });
+  /** An MCP client that has never been there, and the person in front of it. */
+  async function signIn(app: Express) {
+    const server = createServer(app);
+    running.push(server);
+    const origin = await listen(server);
+    const client = await OAuthClient.register({ base, rewrite: url => url.replace(base, origin) });
+    return { client, tokens: await client.tokens() };
+  }
+  async function wholeLife(app: Express): Promise<void> {
+    const { client, tokens } = await signIn(app);
+    const person = { clientId: client.id, subject: 'user-1', scopes: ['tools'] };
+    expect(await whoami(app, tokens.access_token)).toMatchObject(person);
+    const { body } = await client.refresh(tokens.refresh_token);
+    expect(await whoami(app, String(body.access_token))).toMatchObject(person);
+    expect((await client.revoke(body.refresh_token)).status).toBe(200);
+    expect(await knock(app, String(body.access_token))).toEqual([401, expect.stringContaining('invalid_token')]);
+  }
+
+  test('oauth-proxy signs a client in that nobody has registered, and asks the provider for what it knows', async () => {
+    const app = await load('oauth-proxy', environment());
+    await wholeLife(app);
+    const [asked] = provider.of('/authorize');
+    expect(asked?.params).toMatchObject({ redirect_uri: `${base}/auth/callback`, scope: 'openid email' });
+  });
+
+  test('oauth-proxy sends a client without a token to itself', async () => {
+    const app = await load('oauth-proxy', environment());
+    const { body } = await document(app);
+    expect(body).toMatchObject({ resource, authorization_servers: [base], resource_name: 'Example MCP server' });
+    const server = await request(app).get('/.well-known/oauth-authorization-server');
+    expect(server.body).toMatchObject({ issuer: base, scopes_supported: ['tools'] });
+  });
+
+  const services = [
+    { story: 'redis', answers: redisAnswers, connection: 'redis', end: 'close' },
+    { story: 'postgres', answers: postgresAnswers, connection: 'pool', end: 'end' },
+  ] as const;
+  test.each(services)('$story keeps its sessions there', async ({ story, answers, connection, end }) => {
+    if (!(await answers()) && !process.env.CI) {
+      console.warn(`SKIPPED: examples/${story}, because its database does not answer.`);
+      return;
+    }
+    const DATABASE_URL = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1/test';
+    const app = await load(story, { ...environment(), DATABASE_URL });
+    const opened = (await import(`../../examples/${story}/server.js`))[connection];
+    try {
+      await wholeLife(app);
+    } finally {
+      await opened.query?.('DROP TABLE example_oauth');
+      await opened[end]();
+    }
   });
 });

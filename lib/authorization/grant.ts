@@ -1,3 +1,5 @@
+import type { SpentGenerations } from './spent-generations.js';
+
 /** What the upstream provider gave for one person. Times are seconds since the epoch. */
 export interface UpstreamTokens {
   readonly accessToken: string;
@@ -36,8 +38,7 @@ export interface Grant {
   readonly generation: number;
   readonly refreshHash?: string | undefined;
   readonly refreshExpiresAt?: number | undefined;
-  /** Generations spent within the window in which asking twice is no theft. */
-  readonly spent: readonly { readonly generation: number; readonly at: number }[];
+  readonly spent: SpentGenerations;
   /** The last answer to a refresh, sealed under a key that only the token that asked for it yields. */
   readonly lastAnswer?: { readonly spentHash: string; readonly sealed: string; readonly at: number } | undefined;
   readonly upstream?: UpstreamTokens | undefined;

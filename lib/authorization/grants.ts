@@ -8,6 +8,7 @@ import type { Opened, Records } from './records.js';
 import { openAnswer, sealAnswer } from './replayed-answer.js';
 import type { Resources } from './resources.js';
 import type { SignedIn, SignInLeg } from './sign-in.js';
+import { isSpentLately, withSpent } from './spent-generations.js';
 import { type CodeRequest, judgeCodeRequest, judgeRefreshRequest, type RefreshRequest } from './token-requests.js';
 import {
   hashOf,
@@ -117,6 +118,7 @@ export class Grants {
     for (let attempt = 0; claim !== null && attempt < MAX_TRIES; attempt++) {
       const opened = await records.get(claim.grantId);
       if (opened === null || opened.value.clientId !== request.client.id) break;
+      const scopes = judgeRefreshRequest(request, opened.value, this.#parts.resources);
       if (claim.generation !== opened.value.generation) {
         const replayed = await this.#replay(claim.grantId, claim.generation, opened, request);
         if (replayed !== null) return replayed;
@@ -124,7 +126,6 @@ export class Grants {
       }
       if (!isSameHash(opened.value.refreshHash, hashOf(request.refreshToken))) break;
       if ((opened.value.refreshExpiresAt ?? 0) <= this.#seconds()) break;
-      const scopes = judgeRefreshRequest(request, opened.value, this.#parts.resources);
       const current = await this.#withFreshUpstream(claim.grantId, opened);
       if (current === null) break;
       const answer = await this.#rotate(claim.grantId, current, request, scopes);
@@ -193,11 +194,8 @@ export class Grants {
     const now = this.#seconds();
     const { refreshReuseSeconds } = this.#parts.lifetimes;
     const grant = opened.value;
-    const spent = [
-      { generation: grant.generation, at: now },
-      ...grant.spent.filter(({ at }) => now - at <= refreshReuseSeconds),
-    ];
-    const rotated = { ...grant, generation: grant.generation + 1, spent: spent.slice(0, 16) };
+    const spent = withSpent(grant.spent, grant.generation, now, refreshReuseSeconds);
+    const rotated = { ...grant, generation: grant.generation + 1, spent };
     const [fresh, answer] = this.#withTokens(id, rotated, scopes, now);
     const lastAnswer = {
       spentHash: hashOf(request.refreshToken),
@@ -228,8 +226,7 @@ export class Grants {
       const answer = openAnswer(lastAnswer.sealed, request.refreshToken, id);
       if (answer !== null) return { ...(JSON.parse(answer) as TokenAnswer) };
     }
-    const isYoung = spent.some(entry => entry.generation === generation && now - entry.at <= refreshReuseSeconds);
-    if (!isYoung) {
+    if (!isSpentLately(spent, generation, now, refreshReuseSeconds)) {
       publish('refresh_reused', undefined, () => ({ clientId, subject }));
       await this.#end(id, opened, 'reuse');
     }

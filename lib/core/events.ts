@@ -95,8 +95,28 @@ export function publish<Name extends EventName>(name: Name, request: object | un
   target.publish(message);
 }
 
-/** Text from a stranger, cut to a length that a log line can take. */
+const MAX_EXCERPT = 200;
+
+/**
+ * What a stranger sent, cut to a length that a log line can take. Of a list only as much is written as is shown, and
+ * nothing of what lies deeper: it may be as long or as deep as a token, and nobody has verified it.
+ */
 export function excerpt(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
-  return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+  const text = typeof value === 'string' ? value : Array.isArray(value) ? startOf(value) : memberText(value);
+  return text.length > MAX_EXCERPT ? `${text.slice(0, MAX_EXCERPT)}...` : text;
+}
+
+function startOf(list: readonly unknown[]): string {
+  let text = '[';
+  for (const member of list) {
+    if (text.length > MAX_EXCERPT) return text;
+    text += text === '[' ? memberText(member) : `,${memberText(member)}`;
+  }
+  return `${text}]`;
+}
+
+function memberText(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_EXCERPT));
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[...]' : '{...}';
+  return typeof value === 'function' ? 'a function' : String(value);
 }

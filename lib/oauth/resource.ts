@@ -14,18 +14,30 @@ export function resourceUrl(base: string, mcpPath: string): string {
  */
 export function resourceMatcher(resources: readonly string[]): (candidate: string) => boolean {
   const exact = new Set(resources);
-  const canonical = new Set(resources.map(canonicalResource).filter(resource => resource !== null));
+  const originsByRest = new Map<string, Set<string | null>>();
+  for (const resource of resources) {
+    const { origin, rest } = splitResource(resource);
+    originsByRest.set(rest, (originsByRest.get(rest) ?? new Set()).add(canonicalOrigin(origin)));
+  }
   return candidate => {
     if (exact.has(candidate)) return true;
-    const other = candidate.length <= 2_048 ? canonicalResource(candidate) : null;
-    return other !== null && canonical.has(other);
+    if (candidate.length > 2_048) return false;
+    // Strangers choose candidates, and a URL takes long to parse: only where the rest fits.
+    const { origin, rest } = splitResource(candidate);
+    const origins = originsByRest.get(rest);
+    const canonical = origins && canonicalOrigin(origin);
+    return canonical !== null && canonical !== undefined && origins?.has(canonical) === true;
   };
 }
 
-function canonicalResource(resource: string): string | null {
+function splitResource(resource: string): { origin: string; rest: string } {
   const { origin, rest } = splitOrigin(resource);
+  return { origin, rest: rest.replace(/\/$/, '') };
+}
+
+function canonicalOrigin(origin: string): string | null {
   // A backslash or a user name would be read in two ways by two parsers.
-  if (origin === '' || /[\\@\s]/.test(origin) || rest.startsWith('\\') || !URL.canParse(origin)) return null;
+  if (origin === '' || /[\\@\s]/.test(origin) || !URL.canParse(origin)) return null;
   const { protocol, host } = new URL(origin);
-  return `${protocol}//${host}${rest.replace(/\/$/, '')}`;
+  return `${protocol}//${host}`;
 }

@@ -155,8 +155,12 @@ function openFile(read: Options): File {
     const expiries = root.openDB<string, [number, string]>('expiries', { encoding: 'string' });
     return { root, records, expiries };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : 'for an unknown reason';
-    return read.fail('path', `cannot be opened: ${reason}`, 'Name a file on a local disk that this process may write.');
+    const { message } = error as Error;
+    return read.fail(
+      'path',
+      `cannot be opened: ${message}`,
+      'Name a file on a local disk that this process may write.',
+    );
   }
 }
 

@@ -67,7 +67,7 @@ export function redisStore(client: NodeRedisClient | IoRedisClient, options: Red
     try {
       if (getDel !== undefined) return await getDel(key);
     } catch (error) {
-      if (!(error instanceof Error && /unknown command/i.test(error.message))) throw error;
+      if (!/unknown command/i.test(`${error}`)) throw error;
       getDel = undefined;
     }
     return redis.eval(TAKE, key);

@@ -38,7 +38,19 @@ export function bindAudience(factory: string, rule: AudienceRule, binding: Bindi
       'is not given, and no composition around it has a baseUrl to derive the resource from',
       'Give audience, or use the verifier in multiAuth(verifiers, { baseUrl }). To accept tokens that were meant for other services, say dangerouslyAcceptAnyAudience: true.',
     );
-  return { accepts: aud => some(aud, binding.isResource), expected: binding.resource };
+  const { resource, isResource } = binding;
+  return { accepts: aud => hasExactly(aud, resource) || some(firstOf(aud), isResource), expected: resource };
+}
+
+// Nobody has verified the list yet, and a URL takes long to compare.
+const MAX_COMPARED = 64;
+
+function hasExactly(aud: unknown, resource: string): boolean {
+  return aud === resource || (Array.isArray(aud) && aud.includes(resource));
+}
+
+function firstOf(aud: unknown): unknown {
+  return Array.isArray(aud) && aud.length > MAX_COMPARED ? aud.slice(0, MAX_COMPARED) : aud;
 }
 
 function some(aud: unknown, matches: (one: string) => boolean): boolean {

@@ -72,6 +72,13 @@ interface Session {
   ended: boolean;
 }
 
+let madeKey: Promise<SigningKey> | undefined;
+// An RSA key takes long to make; one for all providers of a test file is enough.
+function sharedKey(): Promise<SigningKey> {
+  madeKey ??= signingKey('RS256');
+  return madeKey;
+}
+
 export async function upstreamProvider(): Promise<UpstreamProvider> {
   const behaviour: Behaviour = {
     subject: 'alice',
@@ -81,7 +88,7 @@ export async function upstreamProvider(): Promise<UpstreamProvider> {
     format: 'json',
     errorStatus: 400,
   };
-  const key = await signingKey('RS256');
+  const key = await sharedKey();
   const requests: UpstreamRequest[] = [];
   const metadata: Record<string, unknown> = {};
   const intercept = new Map<string, Intercept>();

@@ -14,6 +14,8 @@ import { type SigningKey, signingKey } from '../support/keys.js';
 type Fetch = typeof globalThis.fetch;
 
 const DAY = 86_400;
+// For a busy machine; far below the 60 seconds and more that a fetch may take where a test must not wait for it.
+jest.setTimeout(20_000);
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of open.splice(0)) await end();
@@ -1051,10 +1053,10 @@ describe('tenants: an issuer predicate with a jwksUri function (C18)', () => {
     const names = Array.from({ length: 15 }, (_, i) => `n${i}`);
     for (const name of names) expect(await judge(t.auth, t.token(name))).toBe('accept');
     const sign = signer('ES256', keyPair('ES256', 'stranger').privateKey);
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 120; i++) {
       const claims = { iss: t.issuer(`nobody${i}`), aud: 'api', exp: t.clock.at(DAY) };
       expect(await judge(t.auth, forge({ alg: 'ES256', kid: 'key' }, claims, sign))).toBe('unavailable');
-      t.clock.advance(0.5);
+      t.clock.advance(1);
     }
     for (const name of names) {
       expect(await judge(t.auth, t.token(name))).toBe('accept');

@@ -79,8 +79,17 @@ describe('the public names', () => {
     expect(typeNames('passport/index.ts')).toEqual(['McpStrategy', 'PassportVerifierOptions', 'TokenStrategy']);
   });
 
-  test('the entries of package.json are these four', () => {
-    expect(Object.keys(entries)).toEqual(['.', './passport', './express-types', './package.json']);
+  test('the entries of package.json are these', () => {
+    expect(Object.keys(entries)).toEqual([
+      '.',
+      './passport',
+      './stores/lmdb',
+      './stores/redis',
+      './stores/postgres',
+      './testing',
+      './express-types',
+      './package.json',
+    ]);
   });
 
   test('none is a default export, and none is re-exported wholesale', () => {

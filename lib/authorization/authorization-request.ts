@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib';
 import type { Client } from '../clients/client.js';
 import { randomToken } from '../crypto/key-ring.js';
 import { matchesRegistered } from '../oauth/redirect-uri.js';
@@ -20,6 +21,8 @@ const PARAMETERS = [
   'request_uri',
 ];
 const MAX_STATE = 2_048;
+/** What a transaction has room for: characters beyond ASCII take more of it. */
+const MAX_PACKED_STATE = 3_072;
 const S256_CHALLENGE = /^[A-Za-z0-9_-]{43}$/;
 
 /**
@@ -77,7 +80,7 @@ export function readAuthorizationRequest(params: Params, context: RequestContext
   if (params.get('request_uri') !== undefined)
     throw new OAuthFailure('request_uri_not_supported', 'request_uri is not supported.');
   const state = params.get('state');
-  if (state !== undefined && state.length > MAX_STATE)
+  if (state !== undefined && (state.length > MAX_STATE || deflateRawSync(state).length > MAX_PACKED_STATE))
     throw new OAuthFailure('invalid_request', `The state is longer than ${MAX_STATE} characters.`);
   const responseType = params.get('response_type');
   if (responseType === undefined) throw new OAuthFailure('invalid_request', 'response_type is missing.');

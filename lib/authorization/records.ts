@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
 import { deepFreeze } from '../core/freeze.js';
@@ -31,13 +32,13 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
 
   return <T extends object>(kind: string): Records<T> => {
     const keyOf = (id: string) => createHash('sha256').update(`${issuer}\0${kind}\0${id}`).digest('base64url');
-    const seal = (key: string, value: T) => ring.seal(JSON.stringify(value), key).toString('base64url');
+    const seal = (key: string, value: T) => ring.seal(pack(JSON.stringify(value)), key).toString('base64url');
     const open = (key: string, sealed: string): T | null => {
       const known = opened.get(sealed);
       if (known !== undefined) return known as T;
       const plain = ring.open(Buffer.from(sealed, 'base64url'), key);
       if (plain === null) return null;
-      const value = deepFreeze(JSON.parse(plain.toString()) as T);
+      const value = deepFreeze(JSON.parse(unpack(plain)) as T);
       opened.set(sealed, value, { size: 3 * sealed.length });
       return value;
     };
@@ -64,6 +65,26 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
       delete: id => reach(() => store.delete(keyOf(id))),
     };
   };
+}
+
+const PLAIN = 0;
+const DEFLATED = 1;
+const LARGE = 2_048;
+const MAX_UNPACKED = 1_048_576;
+
+// Only what a stranger made long is worth the time.
+function pack(json: string): Buffer {
+  const bytes = Buffer.from(json);
+  return bytes.length < LARGE
+    ? Buffer.concat([Buffer.of(PLAIN), bytes])
+    : Buffer.concat([Buffer.of(DEFLATED), deflateRawSync(bytes)]);
+}
+
+function unpack(packed: Buffer): string {
+  const bytes = packed.subarray(1);
+  return packed[0] === DEFLATED
+    ? inflateRawSync(bytes, { maxOutputLength: MAX_UNPACKED }).toString()
+    : bytes.toString();
 }
 
 async function reach<R>(work: () => Promise<R>): Promise<R> {

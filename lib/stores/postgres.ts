@@ -49,7 +49,7 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
       FACTORY,
       'pool',
       `must be a Pool of pg, got ${kindOf(pool)}`,
-      'Pass new Pool({ … }) of "pg".',
+      'Pass new Pool({ ... }) of "pg".',
     );
   if (pool.listenerCount('error') === 0) pool.on('error', () => {});
   let creating: Promise<void> | undefined;

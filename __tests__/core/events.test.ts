@@ -322,6 +322,60 @@ describe('what every message holds and never holds', () => {
     );
   });
 
+  const TOKEN = 'sk_abc+/def=ghi+/jkl=hush-hush';
+  const quotations: [how: string, error: () => Error][] = [
+    ['in a URL', () => new Error(`GET https://api.example.com/v?token=${encodeURIComponent(TOKEN)} failed`)],
+    ['cut short', () => new TypeError(`bad token: ${TOKEN.slice(0, -1)}`)],
+    ['in base64', () => new Error(Buffer.from(`Bearer ${TOKEN}`).toString('base64'))],
+    ['as JSON', () => new Error(JSON.stringify({ token: TOKEN }).slice(0, -6))],
+    ['in its name', () => Object.assign(new Error('no'), { name: `Refused ${TOKEN}` })],
+    ['in its code', () => Object.assign(new Error('no'), { code: TOKEN })],
+    ['in its cause', () => new Error('no', { cause: Object.assign(new Error(TOKEN), { code: TOKEN }) })],
+    ['beside a secret', () => new Error('POST https://api.example.com/?client_secret=hush-hush failed')],
+    ['in our own error, at the end of a long text', () => new UnavailableError(`${'x'.repeat(170)} ${TOKEN}`)],
+    ['in an outage', () => Object.assign(new Error(`no answer for ${TOKEN}`), { code: 'ECONNRESET' })],
+  ];
+  test.each(quotations)('RS-29: an error that quotes the token %s is published without its words', async (_, error) => {
+    const heard =
+      (await vendor(() => Promise.reject(error()))
+        .source.check(TOKEN)
+        .catch(() => null)) ?? {};
+    expect(events.messages.length).toBeGreaterThan(0);
+    const printed = JSON.stringify([events.messages, heard]);
+    for (const part of ['abc', 'hush', Buffer.from('Bearer sk_abc').toString('base64').slice(0, 12)])
+      expect(printed).not.toContain(part);
+  });
+
+  test('I1: name and code of an error are there', async () => {
+    const errors = [
+      new RangeError('x'),
+      Object.assign(new Error('x'), { code: 'ERR_SOMETHING' }),
+      new TypeError('fetch failed', { cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }) }),
+      'text',
+    ];
+    for (const error of errors) await call(vendor(() => Promise.reject(error)).source, 'token');
+    const words = events.messages.map(({ message }) => message.detail ?? message.message);
+    expect(words.map(String)).toEqual([
+      'RangeError',
+      'Error, ERR_SOMETHING',
+      'TypeError, ECONNREFUSED',
+      'something that is no Error was thrown',
+    ]);
+  });
+
+  test('RS-29: keys_fetched and keys_failed show no query of the key set URL', async () => {
+    const fresh = await identityProvider();
+    const jwksUri = `${fresh.jwksUri}?api_key=hush-hush`;
+    const auth = jwtVerifier({ issuer: fresh.issuer, audience: 'api', jwksUri });
+    await auth.ready();
+    await fresh.close();
+    await jwtVerifier({ issuer: fresh.issuer, audience: 'api', jwksUri })
+      .ready()
+      .catch(() => {});
+    expect([only('keys_fetched').url, only('keys_failed').url]).toEqual([fresh.jwksUri, fresh.jwksUri]);
+    expect(JSON.stringify(events.messages)).not.toContain('hush');
+  });
+
   test('RS-29: what goes to the client carries no token either', async () => {
     const bad = vendor(token => Promise.reject(new Error(`cannot read ${token}`))).source;
     const response = await call(multiAuth([bad]), 'token-4711-secret');

@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Identity, Rejection } from '../core/auth-info.js';
+import { errorText } from '../core/error-text.js';
 import type { UnavailableError } from '../core/errors.js';
-import { publish } from '../core/events.js';
+import { excerpt, publish } from '../core/events.js';
 import { asUnavailable, isOutage } from '../core/outage.js';
 import { isPromise, isTrue } from '../core/promise.js';
 import type { Answer, Claim } from '../core/source.js';
@@ -114,7 +115,8 @@ class Hearing {
   }
 
   #considerError(leaf: Leaf, thrown: unknown): void {
-    const text = describeError(thrown, this.#token.value);
+    // Our own errors show their message, and the operator may have thrown one of them with the token in it.
+    const text = excerpt(errorText(thrown).replaceAll(this.#token.value, '[token]'));
     if (!isOutage(thrown)) {
       const rejection = { source: leaf.name, reason: 'error', detail: text } as const;
       this.#reject(rejection);
@@ -164,15 +166,4 @@ function shapeOf(token: Token): { detail?: string } {
   return token.value.split('.').length === 5
     ? { detail: 'an encrypted token (JWE): the identity provider was probably asked for no audience' }
     : {};
-}
-
-// A verifier may quote the token in its message; what we publish never does.
-function describeError(thrown: unknown, token: string): string {
-  if (!(thrown instanceof Error)) return 'something that is no Error was thrown';
-  try {
-    const text = `${thrown.name}: ${thrown.message}`;
-    return (token === '' ? text : text.replaceAll(token, '[token]')).slice(0, 200);
-  } catch {
-    return 'an Error that cannot be read was thrown';
-  }
 }

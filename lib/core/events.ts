@@ -14,7 +14,11 @@ export interface EventMap {
     subject?: string | undefined;
     scopes: readonly string[];
   };
-  /** A request was refused with 401 or 400; one message for each source that had something to say. */
+  /**
+   * A source refused a token, or a request brought none that could be read; one message for each source that had
+   * something to say. Of an error that a source threw it is published at once, also when another source then accepts;
+   * `detail` is its name and code then.
+   */
   rejected: {
     source?: string | undefined;
     reason: Reason;
@@ -22,7 +26,10 @@ export interface EventMap {
     expected?: string | undefined;
     received?: string | undefined;
   };
-  /** A source could not tell. Published at once, also when another source then accepts the token. */
+  /**
+   * A source could not tell. Published at once, also when another source then accepts the token. `message` is the text
+   * of an `UnavailableError`, yours included; of any other error it is name and code, as its words may quote the token.
+   */
   unavailable: { source: string; message: string; retryAfterSeconds: number };
   /** A token was good and lacked a scope: 403. `rule` says who asked for the scopes. */
   scope_refused: {
@@ -57,7 +64,7 @@ export interface EventMap {
   grant_revoked: { clientId: string; subject: string; by: 'client' | 'reuse' | 'code_replayed' | 'upstream' };
   /** The identity provider failed on one leg: `code`, `refresh`, `revoke`, `verify` or `discovery`. */
   upstream_failed: { leg: string; message: string };
-  /** A key set was fetched. */
+  /** A key set was fetched; `url` is without its query. */
   keys_fetched: { url: string; keys: number };
   /** A key set or the discovery that leads to it failed; `message` says what was expected and what came. */
   keys_failed: { url: string; message: string };

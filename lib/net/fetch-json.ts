@@ -1,3 +1,5 @@
+import { errorText } from '../core/error-text.js';
+
 export type Fetch = typeof globalThis.fetch;
 
 export interface JsonRequest {
@@ -87,10 +89,7 @@ export function deadline(timeoutMs: number): {
 /** An answer that is not what was asked for, in words of ours. */
 export class AnswerError extends Error {}
 
-/** A failure in words for operators. The words of others are left out: they may quote what was sent. */
+/** A failure in words for operators, without the words of others. */
 export function failureText(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown failure';
-  if (error instanceof AnswerError) return error.message;
-  const { code } = (error.cause ?? error) as NodeJS.ErrnoException;
-  return typeof code === 'string' ? `${error.name}, ${code}` : error.name;
+  return error instanceof AnswerError ? error.message : errorText(error);
 }

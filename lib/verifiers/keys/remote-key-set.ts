@@ -161,12 +161,12 @@ export class RemoteKeySet implements KeySource {
       this.#failedAt = undefined;
       this.generation++;
       const { url, count } = { url: this.#url, count: this.#keys.length };
-      publish('keys_fetched', undefined, () => ({ url, keys: count }));
+      publish('keys_fetched', undefined, () => ({ url: withoutQuery(url), keys: count }));
     } catch (cause) {
       this.#failedAt = now();
       const url = this.#url ?? this.#name;
       this.#url = undefined;
-      publish('keys_failed', undefined, () => ({ url, message: failureText(cause) }));
+      publish('keys_failed', undefined, () => ({ url: withoutQuery(url), message: failureText(cause) }));
       throw new UnavailableError('the key set could not be fetched', { retryAfterSeconds: 1, cause });
     }
   }
@@ -182,6 +182,11 @@ export class RemoteKeySet implements KeySource {
     for (const [identity, key] of before) if (!after.has(identity)) key.live = false;
     this.#keys = [...after.values()];
   }
+}
+
+// The query may hold the key of an API.
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*$/s, '');
 }
 
 function graceOf(done: Promise<void>): Promise<void> {

@@ -2,6 +2,8 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/__tests__'],
   testMatch: ['**/*.test.ts'],
+  // What needs Chromium, nginx, Node.js 22 or more time: npm run test:all.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/__tests__/all/'],
   extensionsToTreatAsEsm: ['.ts'],
   resolver: '<rootDir>/jest.resolver.cjs',
   transform: {

@@ -1,72 +1,14 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { close, listen } from '../support/identity-provider.js';
 import { Browser, formOf } from '../support/oauth-client.js';
+import { cleanUp, freePort, newFolder, quickstart, type Running } from '../support/processes.js';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-
-interface Quickstart {
-  readonly output: () => string;
-  /** Resolves once the output contains the text, or fails with what there was when the process ended. */
-  until(text: string): Promise<string>;
-  end(signal?: NodeJS.Signals): Promise<[number | null, string | null]>;
-}
-
-const started: ChildProcess[] = [];
-const folders: string[] = [];
-const newFolder = () => {
-  const folder = mkdtempSync(join(tmpdir(), 'express-mcp-auth-quickstart-'));
-  folders.push(folder);
-  return folder;
-};
-afterAll(() => {
-  // Only what a failing test has left behind.
-  for (const { pid, exitCode } of started) if (exitCode === null) process.kill(-(pid as number), 'SIGKILL');
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await listen(server);
-  const { port } = server.address() as AddressInfo;
-  await close(server);
-  return String(port);
-}
-
-/** Starts what `npm start` starts, without the build before it, in a folder of its own. */
-function quickstart(environment: Record<string, string>): Quickstart {
-  const env = { ...process.env, NODE_OPTIONS: '', QUICKSTART_FOLDER: newFolder(), ...environment };
-  const child = spawn(scripts.start, { cwd: root, env, shell: true, detached: true });
-  started.push(child);
-  let text = '';
-  child.stdout.on('data', chunk => (text += chunk));
-  child.stderr.on('data', chunk => (text += chunk));
-  const closed = once(child, 'close') as Promise<[number | null, string | null]>;
-  return {
-    output: () => text,
-    until: wanted =>
-      new Promise((resolve, reject) => {
-        const look = () => text.includes(wanted) && resolve(text);
-        child.stdout.on('data', look);
-        void closed.then(() => reject(new Error(`ended without "${wanted}":\n${text}`)));
-        look();
-      }),
-    end: signal => {
-      // To the whole group, as a terminal does on Ctrl-C, and once more, as npm does that passes it on.
-      if (signal) process.kill(-(child.pid as number), signal);
-      if (signal) child.kill(signal);
-      return closed;
-    },
-  };
-}
+afterAll(cleanUp);
 
 const shell = (command: string) =>
   new Promise<string>((resolve, reject) => {
@@ -85,10 +27,10 @@ const steps = (output: string) =>
 describe('npm start', () => {
   const folder = newFolder();
   let port: string;
-  let run: Quickstart;
+  let run: Running;
   let output: string;
   beforeAll(async () => {
-    port = await freePort();
+    port = String(await freePort());
     run = quickstart({ PORT: port, QUICKSTART_FOLDER: folder });
     output = await run.until('Serving until Ctrl-C.');
   }, 30_000);

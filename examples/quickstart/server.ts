@@ -69,6 +69,7 @@ async function stop(): Promise<void> {
   await auth.close();
   await store.close();
   await setTimeout(300); // npm passes on the Ctrl-C that the terminal has sent already: be there to receive it
+  process.exit(); // the client may be waiting for an answer that nobody gives any more
 }
 process.on('SIGINT', stop).on('SIGTERM', stop);
 

@@ -528,7 +528,8 @@ describe('registration through the endpoint', () => {
       {
         redirect_uris: Array.from(
           { length: 10 },
-          (_, index) => `https://client.example.com/${createHash('sha512').update(`${index}`).digest('hex')}`,
+          (_, index) =>
+            `https://client.example.com/${[1, 2].map(part => createHash('sha512').update(`${part}${index}`).digest('hex')).join('')}`,
         ),
       },
     ],

@@ -31,6 +31,15 @@ export class VerificationKey {
    * something else. Only public members are kept, and a symmetric key counts only where a secret was asked for.
    */
   static read(value: unknown, options: { readonly secret: boolean } = { secret: false }): VerificationKey | null {
+    try {
+      return VerificationKey.#read(value, options);
+    } catch {
+      // One key that nobody could have foreseen hides no other of its set.
+      return null;
+    }
+  }
+
+  static #read(value: unknown, options: { readonly secret: boolean }): VerificationKey | null {
     if (typeof value !== 'object' || value === null) return null;
     const jwk = value as JWK & Record<string, unknown>;
     if (jwk.use !== undefined && jwk.use !== 'sig') return null;
@@ -81,11 +90,18 @@ function isPublicKey(material: JWK): boolean {
   }
 }
 
+const MEMBERS: Readonly<Record<string, readonly string[]>> = {
+  RSA: ['n', 'e'],
+  EC: ['crv', 'x', 'y'],
+  OKP: ['crv', 'x'],
+  oct: ['k'],
+};
+
 function publicMembers(jwk: Readonly<Record<string, unknown>>): JWK | null {
-  const names = { RSA: ['n', 'e'], EC: ['crv', 'x', 'y'], OKP: ['crv', 'x'], oct: ['k'] }[String(jwk.kty)];
-  if (names === undefined) return null;
-  const members: Record<string, string> = { kty: String(jwk.kty) };
-  for (const name of names) {
+  const { kty } = jwk;
+  if (typeof kty !== 'string' || !Object.hasOwn(MEMBERS, kty)) return null;
+  const members: Record<string, string> = { kty };
+  for (const name of MEMBERS[kty] as readonly string[]) {
     const value = jwk[name];
     if (typeof value !== 'string' || value === '') return null;
     members[name] = value;

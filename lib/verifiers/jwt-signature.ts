@@ -41,21 +41,22 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
   };
 
   return async (token, alg, kid, keys) => {
-    const seen = keys.generation;
+    const before = keys.generation;
     await keys.settle();
-    let candidates = keys.find(alg, kid);
-    const signer = await signerAmong(candidates, token, alg);
-    if (signer !== undefined) return signer;
-    const why = kid !== undefined && !keys.has(kid) ? 'unknown_kid' : 'mismatch';
-    if (await keys.renew(why, seen)) {
-      candidates = keys.find(alg, kid);
-      const renewed = await signerAmong(candidates, token, alg);
-      if (renewed !== undefined) return renewed;
+    for (;;) {
+      // All that is asked of one generation is asked at once: a refresh may end while a signature is checked.
+      const searched = keys.generation;
+      const candidates = keys.find(alg, kid);
+      const isKnown = kid !== undefined && keys.has(kid);
+      const signer = await signerAmong(candidates, token, alg);
+      if (signer !== undefined) return signer;
+      const why = kid !== undefined && !isKnown ? 'unknown_kid' : 'mismatch';
+      if (await keys.renew(why, { before, searched })) continue;
+      if (candidates.length > 0) return reject('signature');
+      const received = `kid ${excerpt(kid ?? 'none')}, alg ${alg}`;
+      return isKnown
+        ? reject('algorithm', { expected: 'an algorithm that the key is for', received })
+        : reject('unknown_key', { expected: 'a key of the issuer', received });
     }
-    if (candidates.length > 0) return reject('signature');
-    const received = `kid ${excerpt(kid ?? 'none')}, alg ${alg}`;
-    return kid !== undefined && keys.has(kid)
-      ? reject('algorithm', { expected: 'an algorithm that the key is for', received })
-      : reject('unknown_key', { expected: 'a key of the issuer', received });
   };
 }

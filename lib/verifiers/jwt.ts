@@ -19,7 +19,8 @@ import type { VerificationKey } from './keys/verification-key.js';
 interface SignatureFacts {
   readonly identity: Identity;
   readonly key: VerificationKey;
-  readonly goodUntil: number;
+  readonly from: number;
+  readonly until: number;
 }
 
 /**
@@ -53,8 +54,9 @@ export function jwtVerifier(options: JwtVerifierOptions): Auth {
       if ('outcome' in signer) return signer;
       const identity = deepFreeze(identityOf(jwt.payload));
       if (config.cache !== null) {
-        const goodUntil = config.now() + config.cache.ttlSeconds * 1_000;
-        verified?.set(token.digest, { identity, key: signer, goodUntil }, { size: 3 * token.value.length });
+        const from = config.now();
+        const until = from + config.cache.ttlSeconds * 1_000;
+        verified?.set(token.digest, { identity, key: signer, from, until }, { size: 3 * token.value.length });
       }
       return accept(identity);
     };
@@ -65,7 +67,8 @@ export function jwtVerifier(options: JwtVerifierOptions): Auth {
         const jwt = token.jwt as UnverifiedJwt;
         const now = config.now();
         const facts = verified?.get(token.digest);
-        const isKnown = facts !== undefined && now < facts.goodUntil;
+        // Before `from` the clock has stepped back, and nobody knows how old the facts are.
+        const isKnown = facts !== undefined && facts.from <= now && now < facts.until;
         // What header and types decide was decided before the signature was found good.
         const refusal = (isKnown ? null : judgeForm(jwt)) ?? judgeUse(jwt.payload, now);
         if (refusal !== null) return refusal;

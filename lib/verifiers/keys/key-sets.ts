@@ -40,20 +40,38 @@ export function discoveredKeySets(issuers: readonly string[], options: RemoteKey
 const MAX_TENANTS = 100;
 
 /**
- * A key set per tenant. What is in the token chooses the URL, so both the sets and the first fetches are bounded:
- * a stranger with many tenant names can neither fill the memory nor make this server knock everywhere.
+ * A key set per tenant. What is in the token chooses the URL, so both the sets and the fetches of URLs that have not
+ * answered yet are bounded: a stranger with many tenant names can neither fill the memory nor push out the tenants that
+ * are there, nor make this server knock everywhere.
  */
 export function tenantKeySets(jwksUri: (issuer: string) => string, options: RemoteKeySetOptions): KeySets {
-  const sets = new Map<string, RemoteKeySet>();
+  // In the order of their last use.
+  const loaded = new Map<string, RemoteKeySet>();
+  // Asked for the first time now, or failed a moment ago. There are as many as the bucket lets through.
+  const arriving = new Map<string, RemoteKeySet>();
   const newUrls = new TokenBucket(20, 1_000, options.now);
-  const admit = () => {
-    if (!newUrls.take())
-      throw new UnavailableError('too many new tenants at once', { retryAfterSeconds: newUrls.retryAfterSeconds });
+
+  const newcomer = (url: string): RemoteKeySet => {
+    const set: RemoteKeySet = new RemoteKeySet(url, async () => url, options, {
+      admit() {
+        if (!newUrls.take())
+          throw new UnavailableError('too many new tenants at once', { retryAfterSeconds: newUrls.retryAfterSeconds });
+        for (const [other, { isBusy }] of arriving) if (!isBusy) arriving.delete(other);
+        arriving.set(url, set);
+      },
+      loaded() {
+        arriving.delete(url);
+        drop(url);
+        if (loaded.size >= MAX_TENANTS) drop(leastUsed());
+        loaded.set(url, set);
+      },
+    });
+    return set;
   };
-  const evictOne = () => {
-    const [url, set] = [...sets].find(([, candidate]) => !candidate.isLoaded) ?? [...sets][0] ?? [];
-    set?.close();
-    if (url !== undefined) sets.delete(url);
+  const leastUsed = () => [...loaded.keys()].find(url => !loaded.get(url)?.isBusy) ?? [...loaded.keys()][0];
+  const drop = (url = '') => {
+    loaded.get(url)?.close();
+    loaded.delete(url);
   };
 
   return {
@@ -61,20 +79,17 @@ export function tenantKeySets(jwksUri: (issuer: string) => string, options: Remo
       const url = jwksUri(issuer);
       disregard(url);
       if (typeof url !== 'string' || urlProblem(url) !== null) return undefined;
-      let set = sets.get(url);
-      if (set === undefined) {
-        if (sets.size >= MAX_TENANTS) evictOne();
-        set = new RemoteKeySet(url, async () => url, options, admit);
-      } else {
-        sets.delete(url);
-      }
-      sets.set(url, set);
+      const set = loaded.get(url);
+      if (set === undefined) return arriving.get(url) ?? newcomer(url);
+      loaded.delete(url);
+      loaded.set(url, set);
       return set;
     },
     ready: async () => {},
     close: () => {
-      for (const set of sets.values()) set.close();
-      sets.clear();
+      for (const set of [...loaded.values(), ...arriving.values()]) set.close();
+      loaded.clear();
+      arriving.clear();
     },
   };
 }

@@ -1,5 +1,13 @@
 import type { VerificationKey } from './verification-key.js';
 
+/** The generations of keys that a token met. */
+export interface Generations {
+  /** The one that was there when it came. */
+  readonly before: number;
+  /** The one that was searched for its key. */
+  readonly searched: number;
+}
+
 /** Where the keys of an issuer come from. Fixed keys never change; a remote set refreshes itself. */
 export interface KeySource {
   /** How many times the keys were fetched. */
@@ -15,11 +23,12 @@ export interface KeySource {
   /** Whether a key of this name is known, whatever it is for. */
   has(kid: string): boolean;
   /**
-   * Called when no key fitted. True when a fetch ended after `seen`, so that looking again makes sense.
+   * Called when no key of a generation fitted. True when a newer one is there, so that looking again makes sense: it
+   * fetches one unless the searched generation is newer than the token.
    *
    * @param why `unknown_kid` throws UnavailableError where no fetch is allowed or possible; `mismatch` answers false
    */
-  renew(why: 'unknown_kid' | 'mismatch', seen: number): Promise<boolean>;
+  renew(why: 'unknown_kid' | 'mismatch', generations: Generations): Promise<boolean>;
   ready(): Promise<void>;
   close(): void;
 }

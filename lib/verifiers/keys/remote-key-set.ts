@@ -2,7 +2,7 @@ import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
 import { TokenBucket } from '../../core/token-bucket.js';
 import { AnswerError, deadline, type Fetch, failureText, fetchJson } from '../../net/fetch-json.js';
-import { type KeySource, matching } from './key-source.js';
+import { type Generations, type KeySource, matching } from './key-source.js';
 import { VerificationKey } from './verification-key.js';
 
 export interface RemoteKeySetOptions {
@@ -17,6 +17,13 @@ export interface RemoteKeySetOptions {
 
 /** Finds the address of the key set; asked again after a failure. */
 export type Locate = (signal: AbortSignal) => Promise<string>;
+
+/** What a set has to ask and to tell whoever keeps it, until its first success. */
+export interface Keeper {
+  /** Called before each fetch; throws where it may not happen now. */
+  admit(): void;
+  loaded(): void;
+}
 
 const BACK_OFF_MS = 1_000;
 const GRACE_MS = 250;
@@ -33,8 +40,7 @@ export class RemoteKeySet implements KeySource {
   readonly #locate: Locate;
   readonly #options: RemoteKeySetOptions;
   readonly #bucket: TokenBucket;
-  /** Called before the very first fetch; throws where it may not happen now. */
-  #admit: (() => void) | undefined;
+  readonly #keeper: Keeper | undefined;
   #url: string | undefined;
   #keys: readonly VerificationKey[] = [];
   #fetchedAt: number | undefined;
@@ -44,22 +50,22 @@ export class RemoteKeySet implements KeySource {
   /**
    * @param name what events call the set until its URL is known
    */
-  constructor(name: string, locate: Locate, options: RemoteKeySetOptions, admit?: () => void) {
+  constructor(name: string, locate: Locate, options: RemoteKeySetOptions, keeper?: Keeper) {
     this.#name = name;
     this.#locate = locate;
     this.#options = options;
-    this.#admit = admit;
+    this.#keeper = keeper;
     this.#bucket = new TokenBucket(options.burst, options.refillSeconds * 1_000, options.now);
   }
 
-  /** Whether a fetch has ever succeeded. */
-  get isLoaded(): boolean {
-    return this.#fetchedAt !== undefined;
+  /** Whether a fetch is under way, or failed so recently that none may start. */
+  get isBusy(): boolean {
+    return this.#running !== undefined || this.#isBackingOff();
   }
 
   settle(): Promise<void> | undefined {
-    const { ttlSeconds, staleSeconds, now } = this.#options;
-    const age = this.#fetchedAt === undefined ? Number.POSITIVE_INFINITY : now() - this.#fetchedAt;
+    const { ttlSeconds, staleSeconds } = this.#options;
+    const age = this.#age();
     if (age < ttlSeconds * 1_000) return undefined;
     if (age >= (ttlSeconds + staleSeconds) * 1_000) return this.#fetch();
     if (this.#running === undefined) {
@@ -78,8 +84,9 @@ export class RemoteKeySet implements KeySource {
     return this.#keys.some(key => key.kid === kid);
   }
 
-  async renew(why: 'unknown_kid' | 'mismatch', seen: number): Promise<boolean> {
-    if (this.generation > seen) return false;
+  async renew(why: 'unknown_kid' | 'mismatch', { before, searched }: Generations): Promise<boolean> {
+    if (this.generation > searched) return true;
+    if (searched > before) return false;
     if (why === 'unknown_kid') {
       if (this.#running === undefined && !this.#isBackingOff()) this.#takeOrFail();
       await this.#fetch();
@@ -93,8 +100,7 @@ export class RemoteKeySet implements KeySource {
   }
 
   async ready(): Promise<void> {
-    const { ttlSeconds, now } = this.#options;
-    if (this.#fetchedAt === undefined || now() - this.#fetchedAt >= ttlSeconds * 1_000) await this.#fetch();
+    if (this.#age() >= this.#options.ttlSeconds * 1_000) await this.#fetch();
   }
 
   close(): void {
@@ -102,6 +108,17 @@ export class RemoteKeySet implements KeySource {
     for (const key of this.#keys) key.live = false;
     this.#keys = [];
     this.#fetchedAt = undefined;
+  }
+
+  /**
+   * Milliseconds since the last success. When the clock has stepped back nobody knows: the set counts as due for a
+   * refresh then, and as one that was due at this moment from then on.
+   */
+  #age(): number {
+    if (this.#fetchedAt === undefined) return Number.POSITIVE_INFINITY;
+    const now = this.#options.now();
+    if (now < this.#fetchedAt) this.#fetchedAt = now - this.#options.ttlSeconds * 1_000;
+    return now - this.#fetchedAt;
   }
 
   #takeOrFail(): void {
@@ -112,8 +129,7 @@ export class RemoteKeySet implements KeySource {
   }
 
   #mayLookAgain(): boolean {
-    const isYoung = this.#options.now() - (this.#fetchedAt ?? 0) <= YOUNG_MS;
-    return !isYoung && !this.#isBackingOff() && this.#bucket.take();
+    return this.#age() > YOUNG_MS && !this.#isBackingOff() && this.#bucket.take();
   }
 
   #isBackingOff(): boolean {
@@ -130,8 +146,7 @@ export class RemoteKeySet implements KeySource {
         new UnavailableError('the key set could not be fetched a moment ago', { retryAfterSeconds: 1 }),
       );
     try {
-      this.#admit?.();
-      this.#admit = undefined;
+      if (this.#fetchedAt === undefined) this.#keeper?.admit();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -157,6 +172,7 @@ export class RemoteKeySet implements KeySource {
       const { keys } = (json ?? {}) as { keys?: unknown };
       if (!Array.isArray(keys)) throw new AnswerError('expected an object with a list of keys');
       this.#install(keys);
+      if (this.#fetchedAt === undefined) this.#keeper?.loaded();
       this.#fetchedAt = now();
       this.#failedAt = undefined;
       this.generation++;

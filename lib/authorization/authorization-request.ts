@@ -82,6 +82,8 @@ export function readAuthorizationRequest(params: Params, context: RequestContext
   const state = params.get('state');
   if (state !== undefined && (state.length > MAX_STATE || deflateRawSync(state).length > MAX_PACKED_STATE))
     throw new OAuthFailure('invalid_request', `The state is longer than ${MAX_STATE} characters.`);
+  // What cannot be read cannot be given back byte for byte.
+  if (state?.includes('\ufffd')) throw new OAuthFailure('invalid_request', 'The state is not UTF-8.');
   const responseType = params.get('response_type');
   if (responseType === undefined) throw new OAuthFailure('invalid_request', 'response_type is missing.');
   if (responseType !== 'code')

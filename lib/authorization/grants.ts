@@ -175,14 +175,7 @@ export class Grants {
     const { upstream } = opened.value;
     if (upstream?.refreshToken === undefined || !this.#parts.upstream.isDue(opened, renewalMargin(upstream)))
       return opened;
-    const current = await this.#parts.upstream.refresh(id, opened);
-    if (current === null)
-      publish('grant_revoked', undefined, () => ({
-        clientId: opened.value.clientId,
-        subject: opened.value.subject,
-        by: 'upstream',
-      }));
-    return current;
+    return this.#parts.upstream.refresh(id, opened);
   }
 
   async #rotate(

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnavailableError } from '../core/errors.js';
+import { publish } from '../core/events.js';
 import { randomToken } from '../crypto/key-ring.js';
 import { type Grant, lifetimeOf, type UpstreamTokens } from './grant.js';
 import type { Opened, Records } from './records.js';
@@ -75,7 +76,9 @@ export class UpstreamSession {
       fresh = await this.#leg.refresh(tokens, leased.value.subject);
     } catch (error) {
       if (error instanceof UpstreamRefusal) {
+        const { clientId, subject } = leased.value;
         await this.#grants.delete(id);
+        publish('grant_revoked', undefined, () => ({ clientId, subject, by: 'upstream' }));
         return null;
       }
       await this.#apply(id, leased, grant => ({ ...grant, lease: undefined })).catch(() => null);

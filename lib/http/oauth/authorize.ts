@@ -50,7 +50,8 @@ export async function authorize(req: IncomingMessage, res: ServerResponse, front
       throw new OAuthFailure('unauthorized_client', 'This client may not be used here.');
   } catch (failure) {
     if (!(failure instanceof OAuthFailure)) throw failure;
-    const state = params.isRepeated('state') ? undefined : params.get('state');
+    const given = params.isRepeated('state') ? undefined : params.get('state');
+    const state = given?.includes('\ufffd') ? undefined : given;
     return tellClient(req, res, front, { client, redirectUri: target.uri, state, failure });
   }
   if (isPageless(req, front, client, target.uri, request)) {

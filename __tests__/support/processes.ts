@@ -58,7 +58,7 @@ export function start(command: string, environment: Record<string, string> = {})
     until: wanted =>
       new Promise((resolve, reject) => {
         const look = () => text.includes(wanted) && resolve(text);
-        child.stdout.on('data', look);
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', look);
         void closed.then(() => reject(new Error(`ended without "${wanted}":\n${text}`)));
         look();
       }),

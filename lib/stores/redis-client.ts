@@ -6,6 +6,8 @@ type Method = (...given: any[]) => any;
 
 interface Emitter {
   readonly on: Method;
+  readonly once: Method;
+  readonly removeListener: Method;
   readonly listenerCount: Method;
 }
 

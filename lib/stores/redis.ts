@@ -1,4 +1,3 @@
-import { type EventEmitter, once } from 'node:events';
 import { UnavailableError } from '../core/errors.js';
 import { Options } from '../core/options.js';
 import { answerOf, PATIENCE_MS } from '../store/answer.js';
@@ -41,7 +40,7 @@ export function redisStore(client: NodeRedisClient | IoRedisClient, options: Red
   const redis = commandsOf(client);
   if (client.listenerCount('error') === 0) client.on('error', () => {});
   let { getDel } = redis;
-  let connecting: Promise<unknown> | undefined;
+  let connecting: Promise<void> | undefined;
 
   // A client queues what it cannot send. A record taken from that queue minutes later would be lost: nobody waits for
   // the answer any more. So nothing is sent until there is a connection, and nobody waits twice for the same one.
@@ -50,7 +49,7 @@ export function redisStore(client: NodeRedisClient | IoRedisClient, options: Red
     else if (redis.isEnded()) throw new UnavailableError('the Redis client is not connected');
     else {
       redis.wake();
-      connecting ??= once(client as unknown as EventEmitter, 'ready', { signal: AbortSignal.timeout(CONNECTING_MS) });
+      connecting ??= readiness(client);
       await connecting;
     }
   };
@@ -92,6 +91,22 @@ export function redisStore(client: NodeRedisClient | IoRedisClient, options: Red
       await ask(() => redis.delete(prefix + key));
     },
   };
+}
+
+/** Resolves when the client is connected; an attempt that fails is not the last one. */
+function readiness(client: NodeRedisClient | IoRedisClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const ready = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const late = () => {
+      client.removeListener('ready', ready);
+      reject(new UnavailableError('the Redis client does not connect'));
+    };
+    const timer = setTimeout(late, CONNECTING_MS).unref();
+    client.once('ready', ready);
+  });
 }
 
 /** A client may have been told to answer with buffers. */

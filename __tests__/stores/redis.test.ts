@@ -31,7 +31,7 @@ const kinds = [
   {
     kind: 'ioredis',
     make(url = REDIS_URL) {
-      const client = new Redis(url, { retryStrategy: () => 20, lazyConnect: true });
+      const client = new Redis(url, { retryStrategy: () => 20, lazyConnect: true, disconnectTimeout: 50 });
       ends.push(() => client.disconnect());
       return client;
     },

@@ -28,7 +28,8 @@ const succeeds = (asking: Promise<unknown>) =>
   );
 
 export async function redisAnswers(): Promise<boolean> {
-  const client = new Redis(REDIS_URL, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 2_000 });
+  const waits = { connectTimeout: 2_000, disconnectTimeout: 50 };
+  const client = new Redis(REDIS_URL, { lazyConnect: true, retryStrategy: () => null, ...waits });
   client.on('error', () => {});
   const answered = await succeeds(client.connect().then(() => client.ping()));
   client.disconnect();

@@ -1,3 +1,4 @@
+import { measureAuthorization } from './authorization/measure.mjs';
 import { formatGoals } from './goals.mjs';
 import { measureHttp } from './http.mjs';
 import { measureImport } from './import.mjs';
@@ -6,17 +7,22 @@ import { measureMemory } from './memory.mjs';
 import { measureMiddleware } from './middleware.mjs';
 import { measureTenIssuers } from './ten-issuers.mjs';
 
-const limit = setTimeout(() => fail('gave up after 8 minutes'), 480_000);
+/** `--long`: the flood of the authorization server lasts a minute. */
+const floodSeconds = process.argv.includes('--long') ? 60 : 10;
+const limit = setTimeout(() => fail('gave up after 12 minutes'), 720_000);
 
 const middleware = await measureMiddleware();
 console.log(`\n${middleware.table}`);
 const http = await measureHttp();
 console.log(`\n${http.table}`);
+const authorization = await measureAuthorization({ floodSeconds });
+console.log(`\n${authorization.table}`);
 
 const goals = [
   ...middleware.goals,
   ...(await measureTenIssuers()),
   ...http.goals,
+  ...authorization.goals,
   ...(await countKeySets()),
   await measureMemory(),
   await measureImport(),

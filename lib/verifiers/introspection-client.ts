@@ -1,42 +1,67 @@
 import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
-import { deepFreeze } from '../core/freeze.js';
 import type { Token } from '../core/token.js';
-import { AnswerError, deadline, type Fetch, failureText, fetchJson } from '../net/fetch-json.js';
 import type { Claims } from './claims.js';
+import { type IntrospectionEndpoint, OddTokenError, questionsTo } from './introspection-question.js';
+import { Slots } from './slots.js';
 
-export interface IntrospectionEndpoint {
-  readonly url: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly method: 'client_secret_basic' | 'client_secret_post';
+export interface IntrospectionOptions extends IntrospectionEndpoint {
   readonly cacheTtlSeconds: number;
   readonly maxCacheEntries: number;
-  readonly timeoutMs: number;
-  readonly fetch: Fetch | undefined;
   readonly now: () => number;
 }
 
-/** The answer of the endpoint for a token; at once where it is known. Throws `UnavailableError` where there is none. */
-export type Introspect = (token: Token) => Claims | Promise<Claims>;
+export interface IntrospectionClient {
+  /** The answer for a token; at once where it is known. Throws `UnavailableError` where there is none. */
+  introspect(token: Token): Claims | Promise<Claims>;
+  /** Ends what is under way and forgets what was answered. */
+  close(): void;
+}
 
 const MAX_UNDER_WAY = 50;
 const MAX_WAITING = 1_000;
 const FAILURES_TO_OPEN = 2;
 const INACTIVE_SECONDS = 10;
-const MAX_BYTES = 256 * 1_024;
 
-/** Questions to an introspection endpoint (RFC 7662 section 2): remembered, never asked twice at once, bounded. */
-export function introspectionClient(options: IntrospectionEndpoint): Introspect {
-  const { cacheTtlSeconds, now } = options;
-  const active = answerCache(options);
-  // Kept apart, so that a flood of made-up tokens pushes out no answer about a good one.
-  const inactive = answerCache(options);
+/** An introspection endpoint (RFC 7662) whose answers are remembered; `close()` starts anew. */
+export function introspectionClient(options: IntrospectionOptions): IntrospectionClient {
+  let session = sessionOf(options);
+  return {
+    introspect: token => session.introspect(token),
+    close() {
+      session.close();
+      session = sessionOf(options);
+    },
+  };
+}
+
+/** Never asks twice at once about a token, bounds what is under way, and leaves an endpoint alone that fails. */
+function sessionOf(options: IntrospectionOptions): IntrospectionClient {
+  const answers = answersOf(options);
+  const questions = questionsTo(options);
   const underWay = new Map<string, Promise<Claims>>();
-  const slots = slotsOf(MAX_UNDER_WAY, options.timeoutMs);
-  const ask = questionOf(options);
+  const slots = new Slots(MAX_UNDER_WAY, {
+    maxWaiting: MAX_WAITING,
+    timeoutMs: options.timeoutMs,
+    busy: () =>
+      new UnavailableError('too many questions to the introspection endpoint at once', { retryAfterSeconds: 1 }),
+  });
   let failuresInARow = 0;
   let isProbing = false;
+
+  const ask = async (token: Token): Promise<Claims> => {
+    try {
+      const { claims, size } = await questions.ask(token.value);
+      failuresInARow = 0;
+      answers.set(token.digest, claims, size);
+      return claims;
+    } catch (error) {
+      // A token that the endpoint does not like shows that it is there: strangers send such tokens, and nobody else is
+      // to wait for them.
+      failuresInARow = (error as Error).cause instanceof OddTokenError ? 0 : failuresInARow + 1;
+      throw error;
+    }
+  };
 
   const askOrGiveUp = async (token: Token): Promise<Claims> => {
     const isProbe = failuresInARow >= FAILURES_TO_OPEN;
@@ -47,136 +72,68 @@ export function introspectionClient(options: IntrospectionEndpoint): Introspect 
       // Whoever waited for a slot may find that the endpoint has gone meanwhile.
       if (!isProbe && failuresInARow >= FAILURES_TO_OPEN)
         throw new UnavailableError('the introspection endpoint failed a moment ago');
-      const { claims, size } = await ask(token.value).catch(error => {
-        failuresInARow++;
-        throw error;
-      });
-      failuresInARow = 0;
-      if (claims.active === true)
-        active?.set(
-          token.digest,
-          { claims, goodUntil: goodUntilOf(claims, now() + cacheTtlSeconds * 1_000) },
-          { size },
-        );
-      else
-        inactive?.set(
-          token.digest,
-          { claims, goodUntil: now() + Math.min(cacheTtlSeconds, INACTIVE_SECONDS) * 1_000 },
-          { size },
-        );
-      return claims;
+      return await ask(token);
     } finally {
       if (isProbe) isProbing = false;
       else slots.give();
     }
   };
 
-  return token => {
-    const known = active?.get(token.digest) ?? inactive?.get(token.digest);
-    if (known !== undefined && now() < known.goodUntil) return known.claims;
-    let question = underWay.get(token.digest);
-    if (question === undefined) {
-      question = askOrGiveUp(token).finally(() => underWay.delete(token.digest));
-      underWay.set(token.digest, question);
-    }
-    return question;
+  return {
+    introspect(token) {
+      const known = answers.get(token.digest);
+      if (known !== undefined) return known;
+      let question = underWay.get(token.digest);
+      if (question === undefined) {
+        question = askOrGiveUp(token).finally(() => underWay.delete(token.digest));
+        underWay.set(token.digest, question);
+      }
+      return question;
+    },
+    close() {
+      slots.close();
+      questions.close();
+    },
   };
 }
 
 interface Remembered {
   readonly claims: Claims;
-  readonly goodUntil: number;
+  readonly from: number;
+  readonly until: number;
 }
 
-function answerCache({
-  cacheTtlSeconds,
-  maxCacheEntries,
-}: IntrospectionEndpoint): LRUCache<string, Remembered> | undefined {
-  if (cacheTtlSeconds === 0 || maxCacheEntries === 0) return undefined;
-  return new LRUCache({ max: maxCacheEntries, maxSize: maxCacheEntries * 4_096 });
+/** The answers that are still good. */
+function answersOf({ cacheTtlSeconds, maxCacheEntries, now }: IntrospectionOptions) {
+  const isOff = cacheTtlSeconds === 0 || maxCacheEntries === 0;
+  const cache = () => new LRUCache<string, Remembered>({ max: maxCacheEntries, maxSize: maxCacheEntries * 4_096 });
+  // Kept apart, so that a flood of made-up tokens pushes out no answer about a good one.
+  const [active, inactive] = isOff ? [] : [cache(), cache()];
+  const fresh = (remembered: Remembered | undefined): Claims | undefined => {
+    if (remembered === undefined) return undefined;
+    const time = now();
+    // Before `from` the clock has stepped back, and nobody knows how old the answer is.
+    return remembered.from <= time && time < remembered.until ? remembered.claims : undefined;
+  };
+
+  return {
+    get: (digest: string): Claims | undefined => fresh(active?.get(digest)) ?? fresh(inactive?.get(digest)),
+    set(digest: string, claims: Claims, size: number): void {
+      const isActive = claims.active === true;
+      const seconds = isActive ? cacheTtlSeconds : Math.min(cacheTtlSeconds, INACTIVE_SECONDS);
+      const from = now();
+      const until = from + seconds * 1_000;
+      (isActive ? inactive : active)?.delete(digest);
+      (isActive ? active : inactive)?.set(
+        digest,
+        { claims, from, until: isActive ? endOf(claims, until) : until },
+        { size },
+      );
+    },
+  };
 }
 
 // Never past exp: a token that was prolonged meanwhile is asked about again.
-function goodUntilOf({ exp }: Claims, latest: number): number {
+function endOf({ exp }: Claims, latest: number): number {
   return typeof exp === 'number' ? Math.min(latest, exp * 1_000) : latest;
-}
-
-function questionOf(options: IntrospectionEndpoint): (token: string) => Promise<{ claims: Claims; size: number }> {
-  const { url, clientId, clientSecret, method, timeoutMs, fetch } = options;
-  const isBasic = method === 'client_secret_basic';
-  const headers: Record<string, string> = { 'Content-Type': 'application/x-www-form-urlencoded' };
-  if (isBasic)
-    headers.Authorization = `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`;
-
-  return async token => {
-    const form = new URLSearchParams({ token, token_type_hint: 'access_token' });
-    if (!isBasic) {
-      form.set('client_id', clientId);
-      form.set('client_secret', clientSecret);
-    }
-    const { signal, done } = deadline(timeoutMs);
-    try {
-      const { status, json } = await fetchJson({
-        fetch,
-        url,
-        method: 'POST',
-        headers,
-        body: form.toString(),
-        maxBytes: MAX_BYTES,
-        signal,
-      });
-      if (status !== 200) throw new AnswerError(`expected status 200, got ${status}`);
-      const claims = json as Record<string, unknown> | null;
-      if (typeof claims !== 'object' || claims === null || typeof claims.active !== 'boolean')
-        throw new AnswerError('expected an object with a boolean active');
-      return { claims: deepFreeze(claims), size: JSON.stringify(claims).length };
-    } catch (cause) {
-      throw new UnavailableError(`the introspection endpoint gave no answer (${failureText(cause)})`, { cause });
-    } finally {
-      done();
-    }
-  };
-}
-
-// RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
-function formEncode(value: string): string {
-  return new URLSearchParams({ '': value }).toString().slice(1);
-}
-
-/** At most so many at a time; who waits longer than the endpoint may take is told to come back. */
-function slotsOf(size: number, timeoutMs: number) {
-  let free = size;
-  const waiting = new Set<() => void>();
-  const busy = () =>
-    new UnavailableError('too many questions to the introspection endpoint at once', { retryAfterSeconds: 1 });
-  return {
-    take(): Promise<void> {
-      if (free > 0) {
-        free--;
-        return Promise.resolve();
-      }
-      if (waiting.size >= MAX_WAITING) return Promise.reject(busy());
-      return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          waiting.delete(enter);
-          reject(busy());
-        }, timeoutMs);
-        timer.unref();
-        const enter = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        waiting.add(enter);
-      });
-    },
-    give(): void {
-      const [next] = waiting;
-      if (next === undefined) {
-        free++;
-        return;
-      }
-      waiting.delete(next);
-      next();
-    },
-  };
 }

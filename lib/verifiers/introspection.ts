@@ -74,7 +74,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): Au
   const now = read.function<() => number>('now') ?? Date.now;
   const issuer = read.string('issuer');
   const audienceRule = readAudience(read);
-  const introspect = introspectionClient({
+  const client = introspectionClient({
     url: readUrl(read),
     clientId: required(read, 'clientId'),
     clientSecret: required(read, 'clientSecret'),
@@ -103,7 +103,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): Au
     return {
       claim,
       verify: (token: Token, level: Claim): Answer | Promise<Answer> => {
-        const answer = introspect(token);
+        const answer = client.introspect(token);
         return isPromise(answer) ? answer.then(claims => judge(claims, level)) : judge(answer, level);
       },
     };
@@ -114,6 +114,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): Au
     name: read.string('name'),
     settings: { requiredScopes: readScopes(read, 'requiredScopes') },
     bind,
+    close: () => client.close(),
   });
 }
 

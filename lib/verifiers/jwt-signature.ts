@@ -19,7 +19,11 @@ export type FindSigner = (
   keys: KeySource,
 ) => Promise<VerificationKey | Rejection>;
 
-export function signatureCheck({ rememberFailures }: { readonly rememberFailures: boolean }): FindSigner {
+export function signatureCheck({ rememberFailures }: { readonly rememberFailures: boolean }): {
+  readonly findSigner: FindSigner;
+  /** Forgets the signatures that were found bad. */
+  readonly forget: () => void;
+} {
   // Bad signatures only, by token and key, apart from the good ones so that garbage pushes nothing out.
   const failures = rememberFailures ? new LRUCache<string, true>({ max: MAX_REMEMBERED }) : undefined;
 
@@ -40,7 +44,7 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
     return undefined;
   };
 
-  return async (token, alg, kid, keys) => {
+  const findSigner: FindSigner = async (token, alg, kid, keys) => {
     const before = keys.generation;
     await keys.settle();
     for (;;) {
@@ -59,4 +63,6 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
         : reject('unknown_key', { expected: 'a key of the issuer', received });
     }
   };
+
+  return { findSigner, forget: () => failures?.clear() };
 }

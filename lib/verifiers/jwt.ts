@@ -32,7 +32,7 @@ interface SignatureFacts {
 export function jwtVerifier(options: JwtVerifierOptions): Auth {
   const config = readJwtOptions(options);
   const judgeForm = formJudge(config);
-  const findSigner = signatureCheck({ rememberFailures: config.cache !== null });
+  const signatures = signatureCheck({ rememberFailures: config.cache !== null });
   const verified =
     config.cache === null
       ? undefined
@@ -50,7 +50,12 @@ export function jwtVerifier(options: JwtVerifierOptions): Auth {
         : reject('claims');
 
     const verifySignature = async (token: Token, jwt: UnverifiedJwt, keys: KeySource): Promise<Answer> => {
-      const signer = await findSigner(token, jwt.header.alg as string, jwt.header.kid as string | undefined, keys);
+      const signer = await signatures.findSigner(
+        token,
+        jwt.header.alg as string,
+        jwt.header.kid as string | undefined,
+        keys,
+      );
       if ('outcome' in signer) return signer;
       const identity = deepFreeze(identityOf(jwt.payload));
       if (config.cache !== null) {
@@ -91,6 +96,7 @@ export function jwtVerifier(options: JwtVerifierOptions): Auth {
     close: () => {
       config.keySets.close();
       verified?.clear();
+      signatures.forget();
     },
   });
 }

@@ -59,7 +59,11 @@ export async function countTransactionBytes() {
   const largest = await bytesOf(huge, 's'.repeat(2048));
   await close();
   return [
-    countsAtMost(2000, { what: 'proxy: bytes of a stored transaction, real clients', ours: Math.max(...sizes), baseline: '' }),
+    countsAtMost(2000, {
+      what: 'proxy: bytes of a stored transaction, real clients',
+      ours: Math.max(...sizes),
+      baseline: '',
+    }),
     countsAtMost(6000, { what: 'proxy: bytes of a stored transaction, longest request', ours: largest, baseline: '' }),
   ];
 }

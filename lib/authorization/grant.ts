@@ -42,6 +42,8 @@ export interface Grant {
   /** The last answer to a refresh, sealed under a key that only the token that asked for it yields. */
   readonly lastAnswer?: { readonly spentHash: string; readonly sealed: string; readonly at: number } | undefined;
   readonly upstream?: UpstreamTokens | undefined;
+  /** How often the upstream tokens were refreshed: a provider may give the same ones again. */
+  readonly upstreamRefreshes: number;
   /** When upstream was last asked about the person. */
   readonly checkedAt: number;
   /** Who is refreshing upstream right now; `until` in milliseconds since the epoch. */

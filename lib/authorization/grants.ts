@@ -76,6 +76,7 @@ export class Grants {
       generation: 0,
       spent: [],
       upstream: signedIn.upstream,
+      upstreamRefreshes: 0,
       checkedAt: now,
     };
     await records.add(id, grant, lifetimes.codeTtlSeconds);
@@ -128,6 +129,8 @@ export class Grants {
       if ((opened.value.refreshExpiresAt ?? 0) <= this.#seconds()) break;
       const current = await this.#withFreshUpstream(claim.grantId, opened);
       if (current === null) break;
+      // Another replica has rotated meanwhile: the next round gives its answer again.
+      if (current.value.generation !== claim.generation) continue;
       const answer = await this.#rotate(claim.grantId, current, request, scopes);
       if (answer !== null) return answer;
     }

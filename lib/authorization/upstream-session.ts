@@ -47,13 +47,13 @@ export class UpstreamSession {
   }
 
   async #refresh(id: string, before: Opened<Grant>): Promise<Opened<Grant> | null> {
-    const stale = before.value.upstream?.accessToken;
+    const stale = before.value.upstreamRefreshes;
     const lease = { id: randomToken(12), until: this.#now() + this.#leg.timeoutMs + LEASE_MARGIN_MS };
     const attempts = Math.ceil((this.#leg.timeoutMs + LEASE_MARGIN_MS) / POLL_MS);
     let current: Opened<Grant> | null = before;
     for (let attempt = 0; attempt < attempts; attempt++) {
       if (current === null) return null;
-      if (current.value.upstream?.accessToken !== stale) return current;
+      if (current.value.upstreamRefreshes !== stale) return current;
       const held: Grant['lease'] = current.value.lease;
       if (held === undefined || held.until <= this.#now()) {
         const leased = await this.#replace(id, current, { ...current.value, lease });
@@ -85,7 +85,13 @@ export class UpstreamSession {
       throw error;
     }
     const checkedAt = Math.floor(this.#now() / 1_000);
-    return this.#apply(id, leased, grant => ({ ...grant, upstream: fresh, checkedAt, lease: undefined }));
+    return this.#apply(id, leased, grant => ({
+      ...grant,
+      upstream: fresh,
+      upstreamRefreshes: grant.upstreamRefreshes + 1,
+      checkedAt,
+      lease: undefined,
+    }));
   }
 
   // The answer of upstream is there once: whatever happened to the record meanwhile, it is put in, and never asked for again.

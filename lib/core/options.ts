@@ -111,7 +111,12 @@ export class Options {
   /** Options inside an option. */
   nested(option: string, known: readonly string[]): Options {
     const value = this.#given[option];
-    return new Options(this.#factory, value === undefined ? {} : value, known, option);
+    return new Options(
+      this.#factory,
+      value === undefined ? {} : value,
+      known,
+      this.#prefix ? `${this.#prefix}.${option}` : option,
+    );
   }
 }
 

@@ -91,19 +91,23 @@ export function readOAuthProxy(given: unknown) {
 function readEndpoints(options: Options, baseUrl: string): Endpoints {
   const prefix = path(options, 'endpointPrefix') ?? '';
   const at = (name: string) => `${prefix === '/' ? '' : prefix}/${name}`;
-  return {
-    baseUrl: baseUrl.replace(/\/$/, ''),
-    basePath: pathOf(baseUrl).replace(/\/$/, ''),
-    paths: {
-      authorize: at('authorize'),
-      consent: at('consent'),
-      callback: path(options, 'redirectPath') ?? '/auth/callback',
-      token: at('token'),
-      register: at('register'),
-      revoke: at('revoke'),
-      jwks: at('jwks'),
-    },
+  const callback = path(options, 'redirectPath') ?? '/auth/callback';
+  const paths = {
+    authorize: at('authorize'),
+    consent: at('consent'),
+    callback,
+    token: at('token'),
+    register: at('register'),
+    revoke: at('revoke'),
+    jwks: at('jwks'),
   };
+  if (new Set(Object.values(paths)).size < Object.keys(paths).length)
+    options.fail(
+      'redirectPath',
+      `is ${JSON.stringify(callback)}, where another endpoint is`,
+      'Choose a path of its own.',
+    );
+  return { baseUrl: baseUrl.replace(/\/$/, ''), basePath: pathOf(baseUrl).replace(/\/$/, ''), paths };
 }
 
 function path(options: Options, option: string): string | undefined {

@@ -58,7 +58,7 @@ export async function authorize(req: IncomingMessage, res: ServerResponse, front
     // A page that is only fetched in case must not start anything.
     if (/prefetch|prerender/i.test(String(req.headers['sec-purpose'] ?? req.headers.purpose ?? '')))
       return sendNothing(res);
-    return startSignIn(req, res, front, request, target.uri);
+    return startSignIn(req, res, front, { client, request, redirectUri: target.uri, isApproved: false });
   }
   return sendConsentPage(req, res, front, client, target.uri, request);
 }

@@ -50,7 +50,7 @@ export async function consent(req: IncomingMessage, res: ServerResponse, front: 
         scopes: request.scopes,
         resource: request.resource,
       }));
-      return startSignIn(req, res, front, request, redirectUri);
+      return startSignIn(req, res, front, { client, request, redirectUri, isApproved: true });
     case 'deny':
       publish('consent_denied', req, () => ({ clientId: client.id }));
       return deny(

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthorizationServer } from '../../authorization/authorization-server.js';
-import type { OAuthFailure } from '../../authorization/oauth-failure.js';
+import { OAuthFailure } from '../../authorization/oauth-failure.js';
 import type { AuthorizationRequest } from '../../authorization/transactions.js';
 import type { Client } from '../../clients/client.js';
 import { UnavailableError } from '../../core/errors.js';
@@ -72,15 +72,24 @@ export function tellClient(
   return sendPage(req, res, 400, page);
 }
 
-/** Stores the approved request and sends the browser to the sign-in, bound to it by a cookie. */
+/** A good request on its way to the sign-in. */
+export interface Starting {
+  readonly client: Client;
+  readonly request: AuthorizationRequest;
+  readonly redirectUri: string;
+  /** Whether the person has approved on the page; in modes without one nobody has decided anything yet. */
+  readonly isApproved: boolean;
+}
+
+/** Stores the request and sends the browser to the sign-in, bound to it by a cookie. */
 export async function startSignIn(
   req: IncomingMessage,
   res: ServerResponse,
   front: FrontChannel,
-  request: AuthorizationRequest,
-  redirectUri: string,
+  starting: Starting,
 ): Promise<void> {
   const { server, cookies } = front;
+  const { client, request, redirectUri, isApproved } = starting;
   const found = await server.transactions.approve(request, () => server.leg.prepare());
   if (found.kind !== 'waiting')
     return sendMessage(
@@ -98,13 +107,10 @@ export async function startSignIn(
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
     publish('sign_in_refused', req, () => ({ clientId: request.clientId, reason: error.message }));
-    redirect(
-      res,
-      clientRedirect(server, redirectUri, {
-        error: 'temporarily_unavailable',
-        error_description: 'The identity provider is out of reach.',
-        state: request.state,
-      }),
-    );
+    const failure = new OAuthFailure('temporarily_unavailable', 'The identity provider is out of reach.');
+    const { state } = request;
+    if (!isApproved) return tellClient(req, res, front, { client, redirectUri, state, failure });
+    const { code, message } = failure;
+    redirect(res, clientRedirect(server, redirectUri, { error: code, error_description: message, state }));
   }
 }

@@ -24,13 +24,23 @@ export async function grantedOf(
   const { scopes, grantScopes, defaultScopes } = config;
   // A fixed list says nothing about our scopes; then the operator does, or the defaults do and nothing more.
   if (Array.isArray(scopes)) {
-    const granted = grantScopes === undefined ? defaultScopes : await grantScopes(identity, consented);
+    const granted = grantScopes === undefined ? defaultScopes : await decide(grantScopes, identity, consented);
     return consented.filter(scope => granted.includes(scope));
   }
   const upstream = reported === undefined ? requestedUpstream(config, consented) : parseScopes(reported);
   const translate = typeof scopes === 'function' ? scopes : (list: readonly string[]) => list;
   const byUpstream = consented.filter(scope => translate([scope]).every(asked => upstream.includes(asked)));
   if (grantScopes === undefined) return byUpstream;
-  const granted = await grantScopes(identity, consented);
+  const granted = await decide(grantScopes, identity, consented);
   return byUpstream.filter(scope => granted.includes(scope));
+}
+
+// A string would grant every scope that is a part of it.
+async function decide(
+  grantScopes: GrantScopes,
+  ...[identity, consented]: Parameters<GrantScopes>
+): Promise<readonly string[]> {
+  const granted: unknown = await grantScopes(identity, consented);
+  if (!Array.isArray(granted)) throw new TypeError('grantScopes must answer a list of scopes');
+  return granted as readonly string[];
 }

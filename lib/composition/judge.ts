@@ -32,7 +32,7 @@ export function judgeOf(leaves: readonly Leaf[]): Judge {
   return (value, extraScopes, request) => {
     if (value.length > MAX_TOKEN_LENGTH) return tooLong(value.length);
     const token = new Token(value);
-    const known = accepted.get(token.digest);
+    const known = token.hasTwoDots ? accepted.get(token.digest) : undefined;
     if (known !== undefined) token.remember(known);
     const hearing = new Hearing(leaves, token, extraScopes, request);
     const ruling = hearing.ask(0);

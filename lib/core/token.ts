@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { deepFreeze } from './freeze.js';
 
 /** The parts of a compact JWS (RFC 7515 section 3.1), read but not verified: they may only ever refuse a token. */
 export interface UnverifiedJwt {
@@ -32,6 +33,11 @@ export class Token {
     return this.#digest;
   }
 
+  /** Whether it has the two dots of a compact JWS: without them there is nothing to remember of it. */
+  get hasTwoDots(): boolean {
+    return hasTwoDots(this.value);
+  }
+
   /** The token as a JWT, or `null` for any other shape. */
   get jwt(): UnverifiedJwt | null {
     if (this.#jwt === undefined) this.#jwt = readJwt(this.value);
@@ -48,13 +54,33 @@ export function sha256(text: string): string {
   return hash('sha256', text, 'binary');
 }
 
-function readJwt(value: string): UnverifiedJwt | null {
-  if (!COMPACT_JWS.test(value)) return null;
+function hasTwoDots(value: string): boolean {
   const dot = value.indexOf('.');
-  const header = readPart(value.slice(0, dot));
+  return dot !== -1 && value.indexOf('.', dot + 1) !== -1;
+}
+
+function readJwt(value: string): UnverifiedJwt | null {
+  if (!hasTwoDots(value) || !COMPACT_JWS.test(value)) return null;
+  const dot = value.indexOf('.');
+  const header = readHeader(value.slice(0, dot));
   if (header === null) return null;
   const payload = readPart(value.slice(dot + 1, value.lastIndexOf('.')));
   return payload === null ? null : { header, payload };
+}
+
+// The tokens of one key have one header. Strangers can empty this memory, and never fill it.
+const MAX_HEADERS = 100;
+const MAX_HEADER_LENGTH = 512;
+const headers = new Map<string, Readonly<Record<string, unknown>>>();
+
+function readHeader(part: string): Readonly<Record<string, unknown>> | null {
+  const known = headers.get(part);
+  if (known !== undefined) return known;
+  const header = readPart(part);
+  if (header === null || part.length > MAX_HEADER_LENGTH) return header;
+  if (headers.size >= MAX_HEADERS) headers.clear();
+  headers.set(part, deepFreeze(header));
+  return header;
 }
 
 function readPart(part: string): Record<string, unknown> | null {

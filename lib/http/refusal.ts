@@ -10,6 +10,8 @@ export interface Refusal {
   readonly challenge?: string;
   readonly retryAfterSeconds?: number;
   readonly body: string;
+  /** The headers beside those of the body. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
 export interface Refusals {
@@ -21,16 +23,16 @@ export interface Refusals {
   unavailable(error: UnavailableError): Refusal;
 }
 
+const NO_STORE = ['Cache-Control', 'no-store'] as const;
 const ONE_TOKEN = 'Send exactly one access token: one word after Bearer, in one Authorization header, never in the URL';
 
 /** The refusals of a guard; all that does not depend on the token is written once. */
 export function refusalsOf(plan: Outline, extraScopes: readonly string[]): Refusals {
   const { resourceMetadataUrl } = plan;
-  const refusal = (status: Refusal['status'], params: ChallengeParams, body: object): Refusal => ({
-    status,
-    challenge: challenge({ ...params, resourceMetadataUrl }),
-    body: JSON.stringify(body),
-  });
+  const refusal = (status: Refusal['status'], params: ChallengeParams, body: object): Refusal => {
+    const value = challenge({ ...params, resourceMetadataUrl });
+    return { status, challenge: value, headers: [['WWW-Authenticate', value], NO_STORE], body: JSON.stringify(body) };
+  };
   const invalidRequest = { error: 'invalid_request', errorDescription: ONE_TOKEN } as const;
   const invalidRequestBody = { error: 'invalid_request', error_description: `${ONE_TOKEN}.` };
   const scopes = plan.challengeScopes(unique([...plan.requiredScopes, ...extraScopes]));
@@ -79,6 +81,7 @@ export function refusalsOf(plan: Outline, extraScopes: readonly string[]): Refus
     unavailable: ({ retryAfterSeconds }) => ({
       status: 503,
       retryAfterSeconds,
+      headers: [['Retry-After', String(retryAfterSeconds)], NO_STORE],
       body: JSON.stringify({
         error: 'temporarily_unavailable',
         error_description: `The access token could not be checked right now. Keep it and try again in ${retryAfterSeconds} seconds.`,
@@ -87,19 +90,10 @@ export function refusalsOf(plan: Outline, extraScopes: readonly string[]): Refus
   };
 }
 
-/** The headers of a refusal beside those of its body. */
-export function refusalHeaders(refusal: Refusal): Record<string, string> {
-  return {
-    ...(refusal.challenge !== undefined && { 'WWW-Authenticate': refusal.challenge }),
-    ...(refusal.retryAfterSeconds !== undefined && { 'Retry-After': String(refusal.retryAfterSeconds) }),
-    'Cache-Control': 'no-store',
-  };
-}
-
 export function sendRefusal(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
   // The client left, or something in front (a time-out) has answered already.
   if (res.headersSent || res.writableEnded || res.destroyed) return;
-  for (const [name, value] of Object.entries(refusalHeaders(refusal))) res.setHeader(name, value);
+  for (const [name, value] of refusal.headers) res.setHeader(name, value);
   sendJson(req, res, refusal.status, refusal.body);
 }
 

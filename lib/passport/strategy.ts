@@ -6,7 +6,7 @@ import { isPromise } from '../core/promise.js';
 import type { Auth } from '../http/auth.js';
 import { isSettled, rethrow } from '../http/guard.js';
 import { requireInternals } from '../http/internals.js';
-import { type Refusal, refusalHeaders } from '../http/refusal.js';
+import type { Refusal } from '../http/refusal.js';
 import { dropAuth, setAuth } from '../http/settled.js';
 
 interface PassportRequest extends IncomingMessage {
@@ -74,7 +74,6 @@ function addHeadersIfRefused(req: PassportRequest, refusal: Refusal, options: un
   onHeaders(res, function (this: ServerResponse) {
     const wasAccepted = traces().some((trace, index) => trace !== before[index]);
     if (wasAccepted || this.statusCode !== refusal.status) return;
-    for (const [name, value] of Object.entries(refusalHeaders(refusal)))
-      if (!this.hasHeader(name)) this.setHeader(name, value);
+    for (const [name, value] of refusal.headers) if (!this.hasHeader(name)) this.setHeader(name, value);
   });
 }

@@ -1,4 +1,5 @@
-import { compactVerify, errors } from 'jose';
+import { JWSSignatureVerificationFailed } from 'jose/errors';
+import { compactVerify } from 'jose/jws/compact/verify';
 import { LRUCache } from 'lru-cache';
 import type { Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
@@ -34,7 +35,7 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
       await compactVerify(token.value, await key.import(alg), { algorithms: [alg] });
       return true;
     } catch (error) {
-      if (error instanceof errors.JWSSignatureVerificationFailed) failures?.set(id, true);
+      if (error instanceof JWSSignatureVerificationFailed) failures?.set(id, true);
       return false;
     }
   };

@@ -1,5 +1,6 @@
 import { createPublicKey, type JsonWebKey, webcrypto } from 'node:crypto';
-import { importJWK, type JWK } from 'jose';
+import type { JWK } from 'jose';
+import { importJWK } from 'jose/key/import';
 import { algorithmsOf, isSameAlgorithm } from './algorithms.js';
 
 type CryptoKey = webcrypto.CryptoKey;

@@ -1,8 +1,5 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type DeriveKeys, randomToken } from '../crypto/key-ring.js';
 import type { AuthorizationRequest } from './transactions.js';
-
-const MAX_PLAIN_BYTES = 16_384;
 
 /**
  * What a consent page carries: the request itself, sealed, so that nothing is stored for a page that nobody answers;
@@ -28,13 +25,11 @@ export function consentForms(derive: DeriveKeys, now: () => number): ConsentForm
   const isSigned = (ring: typeof csrf, text: string, signature: string) =>
     ring.verify(text, Buffer.from(signature, 'base64url'));
   return {
-    seal: request => forms.seal(deflateRawSync(JSON.stringify(request)), 'request').toString('base64url'),
+    seal: request => forms.seal(JSON.stringify(request), 'request').toString('base64url'),
     open(sealed) {
-      const packed = forms.open(Buffer.from(sealed, 'base64url'), 'request');
-      if (packed === null) return null;
-      const request = JSON.parse(
-        inflateRawSync(packed, { maxOutputLength: MAX_PLAIN_BYTES }).toString(),
-      ) as AuthorizationRequest;
+      const plain = forms.open(Buffer.from(sealed, 'base64url'), 'request');
+      if (plain === null) return null;
+      const request = JSON.parse(plain.toString()) as AuthorizationRequest;
       return request.expiresAt > now() / 1_000 ? request : null;
     },
     csrfToken(browser, sealed) {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
@@ -31,8 +31,13 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
   const opened = new LRUCache<string, object>({ max: 10_000, maxSize: 32 * 1_024 * 1_024 });
 
   return <T extends object>(kind: string): Records<T> => {
-    const keyOf = (id: string) => createHash('sha256').update(`${issuer}\0${kind}\0${id}`).digest('base64url');
-    const seal = (key: string, value: T) => ring.seal(pack(JSON.stringify(value)), key).toString('base64url');
+    const keyOf = (id: string) => hash('sha256', `${issuer}\0${kind}\0${id}`, 'base64url');
+    const seal = (key: string, value: T): string => {
+      const sealed = ring.seal(pack(JSON.stringify(value)), key).toString('base64url');
+      // What was just written is what will be read next.
+      opened.set(sealed, deepFreeze(value), { size: 3 * sealed.length });
+      return sealed;
+    };
     const open = (key: string, sealed: string): T | null => {
       const known = opened.get(sealed);
       if (known !== undefined) return known as T;
@@ -51,10 +56,14 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
           const value = sealed === null ? null : open(key, sealed);
           return value === null ? null : { value, sealed: sealed as string };
         }),
-      set: (id, value, ttlSeconds) =>
-        reach(() => store.set(keyOf(id), seal(keyOf(id), value), wholeSeconds(ttlSeconds))),
-      add: (id, value, ttlSeconds) =>
-        reach(() => store.add(keyOf(id), seal(keyOf(id), value), wholeSeconds(ttlSeconds))),
+      set: (id, value, ttlSeconds) => {
+        const key = keyOf(id);
+        return reach(() => store.set(key, seal(key, value), wholeSeconds(ttlSeconds)));
+      },
+      add: (id, value, ttlSeconds) => {
+        const key = keyOf(id);
+        return reach(() => store.add(key, seal(key, value), wholeSeconds(ttlSeconds)));
+      },
       replace: (id, before, value, ttlSeconds) =>
         reach(async () => {
           const key = keyOf(id);

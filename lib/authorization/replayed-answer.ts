@@ -1,8 +1,9 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
+import { randomBytes } from '../crypto/random.js';
 
-// The key comes from the token itself: what is stored opens for nobody but who holds the spent token.
+// The key comes from the token itself, which holds 256 random bits, so one HMAC derives it: what is stored opens for nobody but who holds the spent token.
 function keyOf(token: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', token, 'express-mcp-auth', 'replayed answer', 32));
+  return createHmac('sha256', token).update('express-mcp-auth replayed answer').digest();
 }
 
 export function sealAnswer(answer: string, token: string, grantId: string): string {

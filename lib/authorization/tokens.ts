@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isEqual, type KeyRing } from '../crypto/key-ring.js';
+import { randomBytes } from '../crypto/random.js';
 
 const ID_BYTES = 16;
 const SECRET_BYTES = 32;
@@ -72,7 +73,7 @@ export function isRefreshTokenShaped(token: string): boolean {
 }
 
 export function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64url');
+  return hash('sha256', token, 'base64url');
 }
 
 /** Compares two hashes of tokens in constant time. */

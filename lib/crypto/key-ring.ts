@@ -1,4 +1,13 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto';
+import { randomBytes } from './random.js';
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -27,14 +36,14 @@ export function keyDerivation(secrets: readonly string[], issuer: string): Deriv
   return purpose => {
     const info = `express-mcp-auth ${purpose} ${issuer}`;
     const derive = (secret: string, use: string) =>
-      Buffer.from(hkdfSync('sha256', secret, 'express-mcp-auth', `${use} ${info}`, 32));
+      createSecretKey(Buffer.from(hkdfSync('sha256', secret, 'express-mcp-auth', `${use} ${info}`, 32)));
     return keyRing(secrets.map(secret => ({ seal: derive(secret, 'seal'), sign: derive(secret, 'sign') })));
   };
 }
 
 interface Keys {
-  readonly seal: Buffer;
-  readonly sign: Buffer;
+  readonly seal: KeyObject;
+  readonly sign: KeyObject;
 }
 
 function keyRing(keys: readonly Keys[]): KeyRing {
@@ -60,7 +69,7 @@ function keyRing(keys: readonly Keys[]): KeyRing {
   };
 }
 
-function tryOpen(sealed: Buffer, key: Buffer, context: string): Buffer | null {
+function tryOpen(sealed: Buffer, key: KeyObject, context: string): Buffer | null {
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
     decipher.setAAD(Buffer.from(context)).setAuthTag(sealed.subarray(-TAG_BYTES));

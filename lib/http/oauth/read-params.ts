@@ -68,7 +68,9 @@ function readStream(req: IncomingMessage): Promise<string> {
     });
     req.once('end', () => resolve(Buffer.concat(chunks).toString()));
     req.once('error', stop);
-    req.once('close', () => reject(new OAuthFailure('invalid_request', 'The body ended too early.')));
+    req.once('close', () => {
+      if (!req.readableEnded) reject(new OAuthFailure('invalid_request', 'The body ended too early.'));
+    });
   });
 }
 

@@ -35,7 +35,9 @@ export class Resources {
       );
     const found = all.find(served => isResource(served, wanted));
     if (found === undefined)
-      throw new OAuthFailure('invalid_target', 'The resource is not one that this server protects.');
+      throw new OAuthFailure('invalid_target', 'The resource is not one that this server protects.', {
+        reason: `asked for ${JSON.stringify(wanted.slice(0, 200))}, protected: ${all.map(({ resource }) => resource).join(' ')}`,
+      });
     return found;
   }
 

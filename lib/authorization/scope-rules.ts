@@ -32,7 +32,9 @@ export function scopeRules(
         if (scope === '') continue;
         if (isScopeToken(scope) && supported.includes(scope)) wanted.push(scope);
         else if (!IDENTITY_SCOPES.has(scope))
-          throw new OAuthFailure('invalid_scope', 'A scope was asked for that this server does not have.');
+          throw new OAuthFailure('invalid_scope', 'A scope was asked for that this server does not have.', {
+            reason: `asked for ${JSON.stringify(scope.slice(0, 100))}, supported: ${supported.join(' ')}`,
+          });
       }
       return unique([...wanted, ...served.requiredScopes]);
     },

@@ -162,8 +162,10 @@ function tooLong(length: number): Ruling {
   return { outcome: 'reject', rejections: [{ reason: 'malformed', expected, received: `${length}` }] };
 }
 
-function shapeOf(token: Token): { detail?: string } {
-  return token.value.split('.').length === 5
+// What helps to see why nobody knew the token: whose it says it is, or that it cannot be read here.
+function shapeOf(token: Token): { detail?: string; received?: string } {
+  if (token.jwt !== null) return { received: `iss ${excerpt(token.jwt.payload.iss ?? 'none')}` };
+  return token.hasTwoDots && token.value.split('.').length === 5
     ? { detail: 'an encrypted token (JWE): the identity provider was probably asked for no audience' }
     : {};
 }

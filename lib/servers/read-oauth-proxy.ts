@@ -1,7 +1,7 @@
 import type { ConsentMode, ConsentRules, ConsentView, Endpoints } from '../authorization/authorization-server.js';
 import type { TokenLifetimes } from '../authorization/lifetimes.js';
 import { COMPOSITION_OPTIONS, publicUrl, readScopes, readSettings } from '../composition/options.js';
-import { Options } from '../core/options.js';
+import { kindOf, Options } from '../core/options.js';
 import { warnings } from '../core/warnings.js';
 import type { Fetch } from '../net/fetch-json.js';
 import { isMcpPath } from '../oauth/mcp-path.js';
@@ -122,9 +122,13 @@ function path(options: Options, option: string): string | undefined {
 }
 
 function readConsent(options: Options, clients: { registration: unknown; hasOnly: boolean }): ConsentRules {
-  const mode = options.string('consent') ?? 'always';
-  if (!['always', 'remember', 'external', 'dangerouslySkip'].includes(mode))
-    options.fail('consent', `is ${JSON.stringify(mode)}`, 'Choose always, remember, external or dangerouslySkip.');
+  const mode = options.raw('consent') ?? 'always';
+  if (typeof mode !== 'string' || !['always', 'remember', 'external', 'dangerouslySkip'].includes(mode))
+    options.fail(
+      'consent',
+      `is ${typeof mode === 'string' ? JSON.stringify(mode) : kindOf(mode)}`,
+      'Choose always, remember, external or dangerouslySkip.',
+    );
   // Somebody could register a client of their own and send a person through: the provider would name this app, not theirs.
   if (mode === 'external' && clients.registration !== false && !clients.hasOnly)
     options.fail(

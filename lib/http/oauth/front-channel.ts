@@ -54,6 +54,7 @@ export function tellClient(
   },
 ): Promise<void> | void {
   const { client, redirectUri, state, failure } = told;
+  publish('sign_in_refused', req, () => ({ clientId: client.id, reason: failure.reason, remedy: failure.remedy }));
   const location = clientRedirect(front.server, redirectUri, {
     error: failure.code,
     error_description: failure.message,
@@ -106,11 +107,13 @@ export async function startSignIn(
     redirect(res, location);
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
-    publish('sign_in_refused', req, () => ({ clientId: request.clientId, reason: error.message }));
-    const failure = new OAuthFailure('temporarily_unavailable', 'The identity provider is out of reach.');
+    const failure = new OAuthFailure('temporarily_unavailable', 'The identity provider is out of reach.', {
+      reason: error.message,
+    });
     const { state } = request;
     if (!isApproved) return tellClient(req, res, front, { client, redirectUri, state, failure });
-    const { code, message } = failure;
+    const { code, message, reason } = failure;
+    publish('sign_in_refused', req, () => ({ clientId: client.id, reason }));
     redirect(res, clientRedirect(server, redirectUri, { error: code, error_description: message, state }));
   }
 }

@@ -50,12 +50,21 @@ export function upstreamLeg(config: UpstreamConfig, resources: Resources): SignI
           throw new OAuthFailure(
             error.code === 'invalid_grant' ? 'access_denied' : 'server_error',
             'The identity provider refused the sign-in.',
+            {
+              reason: error.message,
+              ...(error.code === 'invalid_client' && {
+                remedy:
+                  "Check upstream.clientId and clientSecret; a provider that does not decode Basic credentials needs upstream.clientAuthMethod: 'client_secret_post'.",
+              }),
+            },
           );
         });
       const person = await identify(config, tokens, transaction.memory.nonce);
       const { issuer, subject = subjectOf(person.auth.extra.claims), claims } = person.auth.extra;
       if (subject === undefined)
-        throw new OAuthFailure('access_denied', 'The identity provider does not say who signed in.');
+        throw new OAuthFailure('access_denied', 'The identity provider does not say who signed in.', {
+          remedy: 'Let the verifier answer a subject.',
+        });
       const reported = tokens.notes.scope;
       const scopes = await grantedOf(
         config,
@@ -145,7 +154,14 @@ async function identify(
 ): Promise<Acceptance> {
   const token = config.verifies === 'id_token' ? tokens.notes.idToken : tokens.accessToken;
   const refuse = (): never => {
-    throw new OAuthFailure('access_denied', 'The identity provider did not prove who signed in.');
+    throw new OAuthFailure('access_denied', 'The identity provider did not prove who signed in.', {
+      reason:
+        config.verifies === 'id_token'
+          ? 'the ID token is missing or was refused'
+          : 'the verifier did not accept the upstream access token',
+      remedy:
+        'See the rejected event of the verifier; a customVerifier that answers null says that the token is not its own.',
+    });
   };
   if (token === undefined) return refuse();
   const verdict = await config.verifier.check(token);

@@ -68,7 +68,7 @@ export interface Page {
 }
 
 /** The one form of a page: where it is posted, and its hidden fields. */
-export function formOf({ text }: Page): { action: string; fields: Record<string, string> } {
+export function formOf({ text }: Pick<Page, 'text'>): { action: string; fields: Record<string, string> } {
   const action = /<form[^>]*\baction="([^"]*)"/.exec(text)?.[1];
   if (action === undefined) throw new Error(`no form: ${text.slice(0, 400)}`);
   const fields: Record<string, string> = {};

@@ -27,7 +27,16 @@ import { world } from './support/worlds.js';
  *   K13  OAuth clients that send stored credentials elsewhere: no client code is shipped.
  *   K31  a host session before its second factor: there is no host session, people sign in at the provider.
  *   K33  local developer tools: none are shipped.
- *   K36, K37, K38  JWT libraries: attacks 37 to 50 in tokens.test.ts.
+ *   K36, K37       JWT libraries: attacks 37 to 50 in tokens.test.ts.
+ *
+ * Rows of the checklist's section 4 that have no test in this folder, and why:
+ *   36         login CSRF: there is no login page here; the browser that approved must return (attack 25).
+ *   37-45, 48, 50-55, 62  tokens of issuers, and headers: tokens.test.ts and the tests of verifiers and http.
+ *   52         DPoP is not offered; a token that is bound to a key is refused (attack 51).
+ *   61, 84     introspection: we ask (the tests of introspectionVerifier), we are never asked.
+ *   66-73      documents of clients, and other URLs of strangers: none is ever fetched (a test below holds that).
+ *   79, 99     client assertions, ID-JAG, workload identity: refused as unsupported (attacks 78 and 80).
+ *   90, 91, 94 methods at the guard, Host checks and MCP sessions: the tests of http, and SECURITY.md.
  */
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -336,5 +345,40 @@ describe('advisories of authorization servers', () => {
     const bomb = deflateRawSync(Buffer.alloc(10_000_000)).toString('base64url');
     expectPage(await new OAuthClient({ base: app.base }, { id: `A${bomb.slice(0, 900)}` }).authorize());
     expectPage(await app.browser().post(`${app.base}/consent`, { request: bomb, csrf: 'x.y', decision: 'approve' }));
+  });
+});
+
+describe('rows of section 4 that come down to one sentence', () => {
+  test('attacks 66 to 73: nothing that a stranger names is fetched, neither documents nor logos nor keys', async () => {
+    const app = await world();
+    const url = `${app.provider.origin}/named-by-a-stranger`;
+    const named = {
+      client_uri: url,
+      logo_uri: url,
+      policy_uri: url,
+      tos_uri: url,
+      jwks_uri: url,
+      sector_identifier_uri: url,
+    };
+    const client = await app.client({ redirect_uris: [HOSTED], ...named });
+    expectAsked(await client.authorize());
+    await client.tokens();
+    for (const id of [
+      url,
+      'https://client.example/metadata.json',
+      'http://169.254.169.254/latest',
+      'file:///etc/passwd',
+    ])
+      expectPage(await new OAuthClient({ base: app.base }, { id, redirectUri: HOSTED }).authorize());
+    expect(app.provider.of('/named-by-a-stranger')).toEqual([]);
+  });
+
+  test('attack 84: there is no introspection endpoint, and the documents name none', async () => {
+    const app = await world();
+    const { access_token: token } = await (await app.client()).tokens();
+    for (const path of ['/introspect', '/introspection', '/userinfo'])
+      expect((await fetch(app.base + path, { method: 'POST', body: new URLSearchParams({ token }) })).status).toBe(404);
+    const document = await (await fetch(`${app.base}/.well-known/oauth-authorization-server`)).json();
+    expect(document).not.toHaveProperty('introspection_endpoint');
   });
 });

@@ -196,11 +196,22 @@ describe('attack 77: bodies and methods of the wrong kind', () => {
     ['another type', 'grant_type=refresh_token', 'application/xml'],
   ])('%s to /token and /revoke is invalid_request (attack 77)', async (_, body, type) => {
     const app = await world();
-    for (const path of ['/token', '/revoke']) {
-      const headers = type === undefined ? [] : ([['content-type', type]] as const);
-      const { status, text } = await raw(app, 'POST', path, { body, headers });
-      expect({ status, error: JSON.parse(text).error }).toEqual({ status: 400, error: 'invalid_request' });
-    }
+    const client = await app.client();
+    const { refresh_token: token } = await client.tokens();
+    const headers = type === undefined ? [] : ([['content-type', type]] as const);
+    const good = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: token,
+      token,
+      client_id: client.id,
+    });
+    // As it is, and with all that would be needed if it were read as a form.
+    for (const sent of [body, String(good)])
+      for (const path of ['/token', '/revoke'])
+        await expectNothingStored(app.store, async () => {
+          const { status, text } = await raw(app, 'POST', path, { body: sent, headers });
+          expect({ status, error: JSON.parse(text).error }).toEqual({ status: 400, error: 'invalid_request' });
+        });
   });
 
   test('an empty body, and one in another charset, are faults and not crashes (attack 77)', async () => {
@@ -439,6 +450,23 @@ describe('attack 92: CORS (AS-22)', () => {
       }
     },
   );
+
+  test('nor do the redirects of a whole sign-in (attack 92)', async () => {
+    const app = await world();
+    const client = await app.client();
+    const origin = { origin: app.base };
+    const approved = await client.decide(await client.authorize({}, origin), 'approve', origin);
+    const pages = [
+      approved,
+      await client.decide(await client.authorize({}, origin), 'deny', origin),
+      await client.authorize({ scope: 'everything' }, origin),
+      await client.browser.get(await client.signIn(approved), origin),
+    ];
+    for (const { status, headers } of pages) {
+      expect(status).toBe(303);
+      expect([...headers.keys()].filter(name => name.startsWith('access-control-'))).toEqual([]);
+    }
+  });
 
   test.each(['/token', '/revoke', '/register', '/.well-known/oauth-authorization-server'])(
     '%s allows any origin, without credentials (attack 92)',

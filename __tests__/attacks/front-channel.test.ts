@@ -335,6 +335,15 @@ describe('attacks 28 and 29: the approval of one client used by another (PX-1, K
     );
   });
 
+  test('the approval of one address of a client is none of its other ones (attack 29)', async () => {
+    const app = await world({ options: { consent: 'remember' } });
+    const client = await app.client({ redirect_uris: [HOSTED, EVIL] });
+    await client.connect({ redirect_uri: HOSTED });
+    const own = { 'sec-fetch-site': 'none' };
+    expect((await client.authorize({ redirect_uri: HOSTED }, own)).status).toBe(303);
+    expectAsked(await client.authorize({ redirect_uri: EVIL }, own));
+  });
+
   test('loopback and private schemes are never remembered: any program could be behind them (attack 29)', async () => {
     const app = await world({ options: { consent: 'remember', clients: { redirectUris: { allow: ['myapp://cb'] } } } });
     for (const uri of [REDIRECT, 'myapp://cb']) {

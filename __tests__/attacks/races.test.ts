@@ -83,6 +83,48 @@ const stores: [name: string, service: string | undefined, open: () => Promise<Op
   ],
 ];
 
+/**
+ * A store in which the next reads all wait for each other once they have their answer: whoever reads then holds the
+ * same state as everybody else, however fast the machine is.
+ */
+function withStartingLine(store: Store): { store: Store; arm(count: number): void } {
+  let missing = 0;
+  let start: () => void = () => {};
+  let started: Promise<void> = Promise.resolve();
+  return {
+    arm(count) {
+      missing = count;
+      started = new Promise(resolve => {
+        start = resolve;
+      });
+    },
+    store: {
+      get: async key => {
+        const value = await store.get(key);
+        if (missing > 0) {
+          missing--;
+          if (missing === 0) start();
+          await started;
+        }
+        return value;
+      },
+      set: (...given) => store.set(...given),
+      add: (...given) => store.add(...given),
+      take: key => store.take(key),
+      replace: (...given) => store.replace(...given),
+      delete: key => store.delete(key),
+    },
+  };
+}
+
+interface Replicas {
+  readonly app: ProxyApp;
+  /** The same client, at one replica and at the other in turn. */
+  readonly turn: (client: OAuthClient) => () => OAuthClient;
+  /** The next so many reads wait for each other. */
+  readonly arm: (count: number) => void;
+}
+
 describe.each(stores)('on %s', (name, service, open) => {
   let opened: Opened | undefined;
   beforeAll(async () => {
@@ -91,11 +133,10 @@ describe.each(stores)('on %s', (name, service, open) => {
   afterAll(() => opened?.close());
 
   /** Two replicas that share the store; requests go to one and the other in turn. */
-  const replicas = async (): Promise<
-    { app: ProxyApp; turn: (client: OAuthClient) => () => OAuthClient } | undefined
-  > => {
+  const replicas = async (): Promise<Replicas | undefined> => {
     if (opened === undefined) return undefined;
-    const app = await world({ options: { store: opened.store, now: undefined } });
+    const { store, arm } = withStartingLine(opened.store);
+    const app = await world({ options: { store, now: undefined } });
     const other = await app.replica();
     const turn = (client: OAuthClient) => {
       let count = 0;
@@ -103,7 +144,7 @@ describe.each(stores)('on %s', (name, service, open) => {
       there.verifier = client.verifier;
       return () => (count++ % 2 === 0 ? client : there);
     };
-    return { app, turn };
+    return { app, turn, arm };
   };
 
   test(`${PARALLEL} redemptions of one code at once, on two replicas: one wins, and its tokens are good (attack 17, K26)`, async () => {
@@ -112,6 +153,7 @@ describe.each(stores)('on %s', (name, service, open) => {
     const client = await two.app.client();
     const code = await client.code();
     const next = two.turn(client);
+    two.arm(PARALLEL);
     const answers = await Promise.all(Array.from({ length: PARALLEL }, () => next().redeem(code)));
     const won = answers.filter(({ status }) => status === 200);
     expect(won).toHaveLength(1);
@@ -127,6 +169,7 @@ describe.each(stores)('on %s', (name, service, open) => {
     const client = await two.app.client();
     const { refresh_token: token } = await client.tokens();
     const next = two.turn(client);
+    two.arm(PARALLEL);
     const answers = await Promise.all(Array.from({ length: PARALLEL }, () => next().refresh(token)));
     answers.forEach(expectTokens);
     expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
@@ -142,6 +185,7 @@ describe.each(stores)('on %s', (name, service, open) => {
     const client = await app.client();
     const back = await client.signIn(await client.decide(await client.authorize()));
     const jar = [...client.browser.cookies(app.base)];
+    two.arm(PARALLEL);
     const pages = await Promise.all(
       Array.from({ length: PARALLEL }, () => {
         const tab = app.browser();
@@ -162,6 +206,7 @@ describe.each(stores)('on %s', (name, service, open) => {
     for (let round = 0; round < 5; round++) {
       const { refresh_token: token } = await client.tokens();
       const next = two.turn(client);
+      two.arm(2);
       const [refreshed] = await Promise.all([next().refresh(token), next().revoke(token)]);
       if (refreshed.status === 200) expect((await app.call(String(refreshed.body.access_token))).status).toBe(401);
       expect((await client.refresh(refreshed.body.refresh_token ?? token)).status).toBe(401);

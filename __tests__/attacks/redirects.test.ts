@@ -177,7 +177,14 @@ describe('attack 5: schemes that run code or open files (K24, K17)', () => {
 
   test('no option of the operator lets such a scheme in (attack 5)', async () => {
     const world = await proxyApp();
-    for (const uri of ['javascript:alert(1)', 'data:text/html,x', 'file:///x', 'https://a.test/cb#x'])
+    for (const uri of [
+      'javascript:alert(1)',
+      'data:text/html,x',
+      'file:///x',
+      'https://a.test/cb#x',
+      'http://a.test/cb',
+      'http://*.a.test/cb',
+    ])
       for (const list of ['allow', 'only'])
         expect(() => oauthProxy({ ...world.options, clients: { redirectUris: { [list]: [uri] } } })).toThrow(
           /redirectUris/,

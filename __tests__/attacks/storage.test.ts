@@ -2,7 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { memoryStore } from 'express-mcp-auth';
 import { lmdbStore } from 'express-mcp-auth/stores/lmdb';
+import { sealedRecords } from '../../lib/authorization/records.js';
+import { keyDerivation } from '../../lib/crypto/key-ring.js';
 import type { ProxyApp } from '../support/proxy-app.js';
 import { expectFailure, expectPage, expectTokens } from './support/verdicts.js';
 import { world } from './support/worlds.js';
@@ -188,6 +191,33 @@ describe('attack 85: keys', () => {
   });
 });
 
+describe('attack 85: one kind of record for another', () => {
+  const SECRETS = ['a-secret-of-the-proxy-that-is-long-enough'];
+
+  test('the same id finds nothing of another kind, nor of another issuer over the same store (attack 85, attack 86)', async () => {
+    const store = memoryStore();
+    const open = (issuer: string) => sealedRecords(store, keyDerivation(SECRETS, 'https://one.example'), issuer);
+    const [one, two] = [open('https://one.example'), open('https://two.example')];
+    await one<{ name: string }>('grant').set('id', { name: 'mine' }, 60);
+    expect((await one<{ name: string }>('grant').get('id'))?.value).toEqual({ name: 'mine' });
+    expect(await one('transaction').get('id')).toBeNull();
+    expect(await two('grant').get('id')).toBeNull();
+    expect(await one('grant').get('grant\0id')).toBeNull();
+  });
+
+  test('what was sealed or signed for one purpose, issuer or context is nothing in another (attack 46, attack 86)', () => {
+    const derive = keyDerivation(SECRETS, 'https://one.example');
+    const sealed = derive('store').seal('text', 'context');
+    expect(String(derive('store').open(sealed, 'context'))).toBe('text');
+    expect(derive('store').open(sealed, 'another context')).toBeNull();
+    expect(derive('consent form').open(sealed, 'context')).toBeNull();
+    expect(keyDerivation(SECRETS, 'https://two.example')('store').open(sealed, 'context')).toBeNull();
+    const signature = derive('csrf').sign('text');
+    expect(derive('csrf').verify('text', signature)).toBe(true);
+    expect(derive('browser binding').verify('text', signature)).toBe(false);
+  });
+});
+
 describe('attack 87: a store that forgets late', () => {
   /** Keeps every record for ever, as an adapter without lifetimes would. */
   function undying(app: ProxyApp): ProxyApp['store'] {
@@ -219,9 +249,10 @@ describe('attack 87: a store that forgets late', () => {
     const other = await app.client();
     const back = await other.signIn(await other.decide(await other.authorize()));
     const code = await client.code();
+    const { verifier } = client;
     const tokens = await client.tokens();
     app.clock.pass(61);
-    expectFailure(await client.redeem(code), 401, 'invalid_grant');
+    expectFailure(await client.redeem(code, { code_verifier: verifier }), 401, 'invalid_grant');
     app.clock.pass(60);
     expect((await app.call(tokens.access_token)).status).toBe(401);
     app.clock.pass(600);

@@ -1,10 +1,16 @@
-import { afterAll, afterEach } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, jest } from '@jest/globals';
 import { Clock, closeAll, type ProxyApp, proxyApp, type Setup, spyStore } from '../../support/proxy-app.js';
 import { type UpstreamProvider, upstreamProvider } from '../../support/upstream-provider.js';
 
 let provider: UpstreamProvider | undefined;
 let ordinary: UpstreamProvider['behaviour'] | undefined;
 
+// A busy machine is no fault of the code: what must be fast says so itself.
+jest.setTimeout(60_000);
+
+beforeAll(async () => {
+  provider = await upstreamProvider();
+});
 afterEach(closeAll);
 afterAll(async () => {
   await provider?.close();

@@ -39,7 +39,7 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
       case 'accept': {
         const { leaf, identity } = ruling;
         const auth = authInfo(token, leaf, identity, plan.resourceMetadataUrl);
-        return { composition, leaf, identity, auth, before: undefined };
+        return { request: req, composition, leaf, identity, token, auth, extraScopes, before: undefined };
       }
       case 'insufficient_scope':
         return refusals.insufficientScope(ruling.leaf.requiredScopes);
@@ -50,14 +50,22 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
     }
   };
 
-  return req => {
-    const before = settledBy(composition, req);
-    if (before !== undefined) {
-      // The identity stands; what this guard asks for beyond the first one is judged by the scopes as they were granted.
-      if (holdsAll(before.leaf, before.identity.scopes, extraScopes)) return before;
-      report({ outcome: 'insufficient_scope', leaf: before.leaf, identity: before.identity }, extraScopes, req);
-      return refusals.insufficientScope(before.leaf.requiredScopes);
+  // The identity stands; what this guard asks for beyond the first one is judged by the scopes as they were granted.
+  const askAgain = (req: IncomingMessage, settled: Settled): Refusal | Settled => {
+    const { leaf, identity, token } = settled;
+    const askedBefore = settled.extraScopes;
+    if (!holdsAll(leaf, identity.scopes, extraScopes)) {
+      report({ outcome: 'insufficient_scope', leaf, identity }, [...askedBefore, ...extraScopes], req);
+      return refusals.insufficientScope([...leaf.requiredScopes, ...askedBefore]);
     }
+    if (extraScopes.length > 0) settled.extraScopes = [...askedBefore, ...extraScopes];
+    settled.auth = authInfo(token, leaf, identity, plan.resourceMetadataUrl);
+    return settled;
+  };
+
+  return req => {
+    const settled = settledBy(composition, req);
+    if (settled !== undefined) return askAgain(req, settled);
     const presented = readCredentials(req);
     if (presented.kind !== 'bearer') {
       const [reason, refusal] = withoutToken(presented.kind, refusals);

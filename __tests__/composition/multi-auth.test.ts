@@ -338,6 +338,38 @@ describe('overrides reach routes, metadata, challenges and wrapped sources alike
     expect((await call(auth, await mint('https://old.example.com/mcp'))).status).toBe(401);
   });
 
+  describe('C1: legacyResources are former names of the resource that they were given with', () => {
+    const old = 'https://old.example.com/mcp';
+    const elsewhere = 'https://elsewhere.example.com';
+    const inner = (options: Record<string, unknown> = {}) => people({ legacyResources: [old], ...options });
+    const statusOf = async (auth: Auth, aud: string) => (await call(auth, await mint(aud))).status;
+
+    test.each<[string, () => Auth]>([
+      ['a composition around a verifier', () => multiAuth(null, [inner()], { baseUrl: elsewhere })],
+      ['a composition of a composition', () => multiAuth([multiAuth([inner()])], { baseUrl: elsewhere })],
+      ['a baseUrl of its own', () => multiAuth(inner(), ci(), { baseUrl: elsewhere })],
+      ['a resourceBaseUrl of its own', () => multiAuth(inner(), ci(), { resourceBaseUrl: elsewhere })],
+    ])('they do not pass at the other resource of %s', async (_, make) => {
+      expect(await statusOf(make(), `${elsewhere}/mcp`)).toBe(200);
+      expect(await statusOf(make(), old)).toBe(401);
+    });
+
+    test('an mcpPath of its own is another resource too', async () => {
+      const auth = multiAuth(inner(), ci(), { mcpPath: '/tools' });
+      const at = async (aud: string) => (await call(auth, await mint(aud), '/tools')).status;
+      expect([await at(`${BASE}/tools`), await at(old)]).toEqual([200, 401]);
+    });
+
+    test('they pass wherever the resource stays the same, and those of the other resource at that', async () => {
+      expect(await statusOf(multiAuth(inner(), ci(), { requiredScopes: [] }), old)).toBe(200);
+      expect(await statusOf(multiAuth(inner(), ci(), { baseUrl: BASE }), old)).toBe(200);
+      expect(await statusOf(multiAuth([inner()], { baseUrl: BASE }), old)).toBe(200);
+      expect(await statusOf(multiAuth([inner()]), old)).toBe(200);
+      const moved = multiAuth(inner(), ci(), { baseUrl: elsewhere, legacyResources: [RESOURCE] });
+      expect([await statusOf(moved, RESOURCE), await statusOf(moved, old)]).toEqual([200, 401]);
+    });
+  });
+
   test.each([
     ["the server's", { cors: false }, {}],
     ['own', {}, { cors: false }],

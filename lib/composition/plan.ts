@@ -78,7 +78,8 @@ export function bindLeaves({ source: root, names }: Outline): readonly Leaf[] {
   const visit = (source: Source, around: Surroundings) => {
     const settings = effectiveSettings(source);
     const resource = around.resource ?? resourceOf(settings);
-    const legacyResources = around.legacyResources ?? settings.legacyResources;
+    const isOwnResource = resource === resourceOf(settings);
+    const legacyResources = around.legacyResources ?? (isOwnResource ? settings.legacyResources : undefined);
     const scopeSatisfies = around.scopeSatisfies ?? settings.scopeSatisfies;
     if (source.bind !== undefined) {
       const name = names.get(source) as string;

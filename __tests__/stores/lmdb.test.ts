@@ -136,6 +136,20 @@ describe('the file of lmdbStore', () => {
     expect(sizes[5]).toBeLessThan(1.5 * (sizes[1] as number));
   });
 
+  test('G11: a record that is renewed again and again takes no more room', async () => {
+    let ms = Date.now();
+    const store = opened({ now: () => ms });
+    for (let renewal = 0; renewal < 100; renewal++) {
+      const writes = Array.from({ length: 50 }, async (_, write) => {
+        ms += 1_000;
+        await store.set('session', `${renewal} ${write}`, 30 * 86_400);
+      });
+      await Promise.all(writes);
+    }
+    expect(await store.get('session')).toBe('99 49');
+    expect(statSync(path).size).toBeLessThan(200_000);
+  });
+
   test('is shared by two stores of one process; closing one leaves the other open', async () => {
     const [one, other] = [opened(), opened()];
     await one.set('key', 'one', HOUR);

@@ -78,6 +78,27 @@ describe('a full memoryStore', () => {
     expect(there.filter(key => key !== last)).toEqual(latest.filter(key => key !== last).slice(0, there.length - 1));
   });
 
+  test('keeps what expires latest, also when others have left from the middle', async () => {
+    const lifetimes = fc.array(fc.record({ ttl: fc.integer({ min: 1, max: 80_000 }), leaves: fc.boolean() }), {
+      minLength: 100,
+      maxLength: 150,
+    });
+    const runs = fc.asyncProperty(lifetimes, async records => {
+      const { store } = clocked(100_000);
+      for (const [index, { ttl }] of records.entries()) await store.set(`${index}`, sized(100), ttl);
+      for (const [index, { leaves }] of records.entries()) if (leaves) await store.delete(`${index}`);
+      const left = records.flatMap(({ ttl, leaves }, index) => (leaves ? [] : [{ key: `${index}`, ttl }]));
+      const latest = left.sort((a, b) => b.ttl - a.ttl || Number(b.key) - Number(a.key)).map(({ key }) => key);
+      // Grows by one record at a time.
+      for (let size = 60_000; size < 99_000; size += 350) {
+        await store.set('large', sized(size), DAY);
+        const there = await kept(store, latest);
+        expect(there).toEqual(latest.slice(0, there.length));
+      }
+    });
+    await fc.assert(runs, { numRuns: 8 });
+  });
+
   test('of records that expire together the oldest goes first', async () => {
     const { store } = clocked(50_000);
     const keys = named('record', 200);
@@ -164,7 +185,7 @@ describe('a full memoryStore', () => {
   test('a record that no store of this size could hold is refused and displaces nothing', async () => {
     const { store } = clocked(10_000);
     await store.set('old', sized(1_000), MINUTE);
-    expect(await refused(store.set('huge', sized(10_000), SESSION))).toBe(true);
+    await expect(store.set('huge', sized(10_000), SESSION)).rejects.toThrow('larger than the whole memory store');
     expect(await refused(store.set('old', sized(10_000), SESSION))).toBe(true);
     expect(await store.get('old')).toBe(sized(1_000));
     expect(await refused(memoryStore({ maxBytes: 1 }).set('k', 'v', MINUTE))).toBe(true);
@@ -179,16 +200,26 @@ describe('a full memoryStore', () => {
     expect(await store.get('large')).toBe(sized(90_000));
   });
 
-  const keys = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
+  const keys = [...'abcdefghijklmnopqrstuvwxyz'];
   const lifetimes = fc.constantFrom(1, 5, 60, 600, DAY, DAY + 1, SESSION, SESSION + 1);
-  const values = fc.integer({ min: 0, max: 3_000 }).map(sized);
+  const values = fc.integer({ min: 0, max: 400 }).map(sized);
   const step = fc.oneof(
-    fc.record({ do: fc.constantFrom('set', 'add', 'replace'), key: keys, ttl: lifetimes, value: values }),
-    fc.record({ do: fc.constantFrom('take', 'delete', 'get', 'advance'), key: keys, ttl: lifetimes, value: values }),
+    fc.record({
+      do: fc.constantFrom('set', 'add', 'replace'),
+      key: fc.constantFrom(...keys),
+      ttl: lifetimes,
+      value: values,
+    }),
+    fc.record({
+      do: fc.constantFrom('take', 'delete', 'get', 'advance'),
+      key: fc.constantFrom(...keys),
+      ttl: lifetimes,
+      value: values,
+    }),
   );
 
   test('does whatever a table that is searched from end to end would do', async () => {
-    const runs = fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), async steps => {
+    const runs = fc.asyncProperty(fc.array(step, { minLength: 60, maxLength: 200 }), async steps => {
       const { store, advance } = clocked(8_000);
       const model = new SearchedTable(8_000);
       for (const { do: action, key, ttl, value } of steps) {
@@ -204,8 +235,8 @@ describe('a full memoryStore', () => {
           const replaced = await outcome(store.replace(key, expected ?? '', value, ttl));
           expect(replaced).toBe(expected !== null && model.put(key, value, ttl));
         }
-        const everything = await Promise.all([...'abcdefgh'].map(one => store.get(one)));
-        expect(everything).toEqual([...'abcdefgh'].map(one => model.get(one)));
+        const everything = await Promise.all(keys.map(one => store.get(one)));
+        expect(everything).toEqual(keys.map(one => model.get(one)));
       }
     });
     await fc.assert(runs, { numRuns: 60 });
@@ -273,12 +304,13 @@ describe('the memory of the process', () => {
   };
 
   test.each([
-    ['large records', '90000', '1000'],
-    ['small ones', '8', '200000'],
+    ['large records', '90000', '1000', '16', '0'],
+    ['small records', '8', '200000', '16', '0'],
+    ['records that are soon over, before the store is full', '20000', '5000', '64', '1000'],
   ])(
-    'survives a flood of %s, within what maxBytes says; no timer keeps it alive',
-    async (_, size, count) => {
-      expect(await run(44, size, count)).toBe('session kept\n');
+    'survives a flood of %s; no timer keeps it alive',
+    async (_, ...flood) => {
+      expect(await run(44, ...flood)).toBe('session kept\n');
     },
     30_000,
   );

@@ -30,7 +30,6 @@ export function lmdbStore(options: LmdbStoreOptions): Required<Store> {
   const read = new Options('lmdbStore', options, ['path', 'now']);
   const now = read.function<() => number>('now') ?? Date.now;
   const { root, records, expiries } = openFile(read);
-  const writing = new Set<Promise<unknown>>();
   let closed: Promise<void> | undefined;
 
   const find = (key: string) => {
@@ -56,9 +55,9 @@ export function lmdbStore(options: LmdbStoreOptions): Required<Store> {
   };
   const purge = (at: number) => {
     const over = [...expiries.getKeys({ end: [at + 1], limit: PURGED_PER_WRITE })];
-    for (const [expiresAt, key] of over) {
-      expiries.removeSync([expiresAt, key]);
-      if (find(key)?.expiresAt === expiresAt) records.removeSync(key);
+    for (const entry of over) {
+      expiries.removeSync(entry);
+      records.removeSync(entry[1]);
     }
   };
   // The native code has no memory behind a closed database and must not be asked.
@@ -67,23 +66,16 @@ export function lmdbStore(options: LmdbStoreOptions): Required<Store> {
   };
 
   /** One transaction: nobody, in any process, reads or writes between what it reads and what it writes. */
-  const write = async <T>(change: (at: number) => T): Promise<T> => {
-    mustBeOpen();
-    const transaction = records
-      .transaction(() => {
+  const write = <T>(change: (at: number) => T): Promise<T> =>
+    answerOf(NAME, async () => {
+      mustBeOpen();
+      const transaction = records.transaction(() => {
         const at = Math.floor(now());
         purge(at);
         return change(at);
-      })
-      .catch(rethrowCommitError)
-      .finally(() => writing.delete(transaction));
-    writing.add(transaction);
-    return answerOf(NAME, () => transaction);
-  };
-  const close = async () => {
-    await Promise.allSettled(writing);
-    await root.close();
-  };
+      });
+      return transaction.catch(rethrowCommitError);
+    });
 
   return {
     get: async key => {
@@ -124,7 +116,7 @@ export function lmdbStore(options: LmdbStoreOptions): Required<Store> {
     },
     delete: async key => write(() => drop(key)),
     close: () => {
-      closed ??= close();
+      closed ??= root.close();
       return closed;
     },
   };
@@ -140,12 +132,13 @@ interface File {
 
 function openFile(read: Options): File {
   const path = read.string('path') ?? read.fail('path', 'is missing', 'Name the file that keeps the records.');
-  // Left out of the types of lmdb: nobody else on the machine may read the file.
   const options: RootDatabaseOptionsWithPath & { permissionsMode: number } = {
     path,
     noSubdir: true,
     maxDbs: 2,
+    // Its batches make promises that nobody sees: where a disk is full, they would end the process.
     eventTurnBatching: false,
+    // Missing in the types of lmdb. Nobody else on the machine may read the file.
     permissionsMode: 0o600,
   };
   try {

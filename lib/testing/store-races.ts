@@ -5,6 +5,7 @@ import type { StoreCheck } from './store-records.js';
 const LONG = 3_600;
 const RIVALS = Array.from({ length: 50 }, (_, index) => `rival ${index}`);
 const ROUNDS = 20;
+const ATTEMPTS = 500;
 
 /** The only rival whose attempt succeeded. */
 function winner(won: readonly boolean[]): string | undefined {
@@ -18,10 +19,11 @@ async function rounds(play: (key: string) => Promise<void>): Promise<void> {
 }
 
 async function increment(store: Store, key: string): Promise<void> {
-  for (;;) {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const value = (await store.get(key)) ?? '0';
     if (await store.replace(key, value, `${Number(value) + 1}`, LONG)) return;
   }
+  assert.fail('a replace of the value that was just read must succeed in the end');
 }
 
 export const raceChecks: readonly StoreCheck[] = [

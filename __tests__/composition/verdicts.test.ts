@@ -420,6 +420,18 @@ describe('what an error of a source means (rule 4)', () => {
     ['ERR_JWKS_TIMEOUT of jose', () => new errors.JWKSTimeout()],
     ['ERR_JOSE_GENERIC of jose', () => new errors.JOSEError('Expected 200 OK from the JSON Web Key Set HTTP response')],
     [
+      'Promise.any of failed fetches',
+      async () => {
+        const origin = await closedOrigin();
+        return thrown(() => Promise.any([fetch(origin), fetch(origin)]));
+      },
+    ],
+    ['a wrapped AggregateError', () => new Error('no answer', { cause: new AggregateError([coded('ECONNRESET')]) })],
+    [
+      'an AggregateError in an AggregateError',
+      () => new AggregateError([new AggregateError([coded('ETIMEDOUT')]), new UnavailableError('down')]),
+    ],
+    [
       'a key set endpoint that answers jose with 500',
       async () => {
         const token = await idp.mint();
@@ -442,6 +454,8 @@ describe('what an error of a source means (rule 4)', () => {
     ['a SyntaxError', () => thrown(() => JSON.parse('<html>'))],
     ['a RangeError', () => new RangeError('too long')],
     ['a missing file', () => coded('ENOENT')],
+    ['an AggregateError with a no in it', () => new AggregateError([coded('ECONNRESET'), new Error('no')])],
+    ['an AggregateError of nothing', () => new AggregateError([])],
     ['a string', () => 'nope'],
     ['a number', () => 42],
     ['null', () => null],

@@ -21,7 +21,7 @@ export function isOutage(error: unknown): boolean {
 function judgeError(error: unknown, depth: number): boolean {
   if (error instanceof UnavailableError) return true;
   if (typeof error !== 'object' || error === null || depth > 4) return false;
-  const { name, message, code, errorCode, error: oauthCode, cause } = error as Record<string, unknown>;
+  const { name, message, code, errorCode, error: oauthCode, cause, errors } = error as Record<string, unknown>;
   for (const candidate of [errorCode, oauthCode, code]) {
     if (candidate === 'server_error' || candidate === 'temporarily_unavailable') return true;
     if (candidate === 'invalid_token') return false;
@@ -32,6 +32,9 @@ function judgeError(error: unknown, depth: number): boolean {
     if (code.startsWith('ERR_J')) return false;
   }
   if (error instanceof TypeError && typeof message === 'string' && FAILED_FETCH.test(message)) return true;
+  // Promise.any: whoever tried several ways could not tell only where none of them could.
+  if (name === 'AggregateError' && Array.isArray(errors) && errors.length > 0)
+    return errors.every(each => judgeError(each, depth + 1));
   return judgeError(cause, depth + 1);
 }
 

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import {
+  type Auth,
   ConfigError,
   customVerifier,
   debugVerifier,
@@ -102,6 +103,36 @@ describe('an unknown option is refused with the nearest known name', () => {
       expect((await refusal(() => make(factory, { qqqqqqqqqqqqqqqq: undefined }))).factory).toBe(factory);
     },
   );
+
+  test.each([
+    'sk-live-4711-hush-hush',
+    'hush4711hush4711',
+    'deadbeefdeadbeefdeadbeef0',
+    'correct-horse-battery-hush',
+    'x'.repeat(41),
+    'hush hush',
+    'hush.hush',
+    'jwksUri-and-hush-hush',
+    '',
+  ])('an unknown key that may be a secret is never quoted: %j', async secret => {
+    for (const factory of Object.keys(factories)) {
+      const error = await refusal(() => make(factory, { [secret]: { clientId: 'ci' } }));
+      expect([error.factory, error.option]).toEqual([factory, 'options']);
+      expect(error.remedy).toContain('The options are ');
+      if (secret !== '') expect(inspect(error)).not.toContain(secret);
+      expect(inspect(error)).not.toMatch(/hush|4711|deadbeef|xxx/);
+    }
+    const nested = await refusal(() => make('jwtVerifier', { cache: { [secret]: 1 } }));
+    expect(nested.option).toBe('cache');
+    if (secret !== '') expect(inspect(nested)).not.toContain(secret);
+  });
+
+  test('D1: the table of static keys in the place of options is told where it belongs', async () => {
+    const tokens = { 'ci-token-4711-hush-hush': { clientId: 'ci' } };
+    const error = await refusal(() => multiAuth(make('staticTokenVerifier', {}) as Auth, tokens as never));
+    expect(error.message).toContain('staticTokenVerifier');
+    expect(inspect(error)).not.toContain('hush');
+  });
 
   test.each([
     ['cache', 'maxEntrys', 'maxEntries'],

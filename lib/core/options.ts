@@ -26,8 +26,7 @@ export class Options {
       throw new ConfigError(factory, prefix || 'options', `must be an object, got ${kindOf(given)}`, usage(known));
     this.#given = given as Record<string, unknown>;
     for (const key of Object.keys(given)) {
-      if (!known.includes(key))
-        this.fail(key, 'is not an option', `Did you mean "${nearest(key, known)}"? ${usage(known)}`);
+      if (!known.includes(key)) this.#refuse(key, known);
       if (this.#given[key] === undefined && NEVER_UNDEFINED.has(key))
         this.fail(
           key,
@@ -35,6 +34,19 @@ export class Options {
           'Leave the option out, or check that the environment variable behind it is set.',
         );
     }
+  }
+
+  // A table of tokens in the place of options has secrets for keys.
+  #refuse(key: string, known: readonly string[]): never {
+    const { word, distance } = nearest(key, known);
+    if (/^[A-Za-z]{1,40}$/.test(key) || (distance <= 3 && distance < key.length))
+      this.fail(key, 'is not an option', `Did you mean "${word}"? ${usage(known)}`);
+    throw new ConfigError(
+      this.#factory,
+      this.#prefix || 'options',
+      `has a key of ${key.length} characters that is not an option and may be a secret, so it is not shown`,
+      `${usage(known)} Tokens belong in staticTokenVerifier({ [token]: { clientId } }).`,
+    );
   }
 
   fail(option: string, reason: string, remedy: string): never {
@@ -134,12 +146,13 @@ function usage(known: readonly string[]): string {
   return `The options are ${known.join(', ')}.`;
 }
 
-function nearest(word: string, known: readonly string[]): string {
-  let best = known[0] ?? '';
-  let bestDistance = Number.POSITIVE_INFINITY;
-  for (const candidate of known) {
-    const distance = editDistance(word.slice(0, 64).toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+function nearest(key: string, known: readonly string[]): { word: string; distance: number } {
+  let best = { word: '', distance: Number.POSITIVE_INFINITY };
+  // No option is nearly as long as 64 characters.
+  if (key.length > 64) return best;
+  for (const word of known) {
+    const distance = editDistance(key.toLowerCase(), word.toLowerCase());
+    if (distance < best.distance) best = { word, distance };
   }
   return best;
 }

@@ -124,6 +124,41 @@ describe('staticTokenVerifier: what a key says', () => {
     expect(Object.isFrozen(entry.claims.roles)).toBe(false);
   });
 
+  const cycle: Record<string, unknown> = {};
+  cycle.self = { cycle };
+  class Team {
+    name = 'blue';
+  }
+  test.each<[string, unknown]>([
+    ['a function', () => 'blue'],
+    ['a symbol', Symbol('blue')],
+    ['a bigint', 1n],
+    ['NaN', Number.NaN],
+    ['Infinity', Number.POSITIVE_INFINITY],
+    ['a typed array', new Uint8Array(3)],
+    ['a Buffer', Buffer.from('blue')],
+    ['a Map', new Map([['a', 1]])],
+    ['a Set', new Set(['a'])],
+    ['a Date', new Date()],
+    ['a URL', new URL('https://example.com')],
+    ['a promise', Promise.resolve('blue')],
+    ['an instance of a class', new Team()],
+    ['a cycle', cycle],
+  ])('claims that JSON cannot say are a ConfigError: %s', (_, value) => {
+    for (const claims of [{ team: value }, { team: ['red', { name: value }] }])
+      expect(() => one({ clientId: 'ci', claims })).toThrow(
+        expect.objectContaining({ name: 'ConfigError', option: 'tokens[0].claims', reason: expect.any(String) }),
+      );
+  });
+
+  test('claims of everything that JSON can say come as they are, and undefined is as if absent', async () => {
+    const shared = { name: 'blue' };
+    const claims = { a: null, b: true, c: 1.5, d: 'x', e: [1, ['y', {}]], f: shared, g: [shared], h: undefined };
+    const bare = Object.assign(Object.create(null), { team: 'blue' });
+    expect((await one({ clientId: 'ci', claims }).verifyToken(KEY))?.extra.claims).toEqual(claims);
+    expect((await one({ clientId: 'ci', claims: bare }).verifyToken(KEY))?.extra.claims).toEqual({ team: 'blue' });
+  });
+
   test('no key can be found in the object itself', async () => {
     const auth = one({ clientId: 'ci' });
     expect(inspect(auth, { depth: 8, showHidden: true }) + JSON.stringify(auth)).not.toContain(KEY);

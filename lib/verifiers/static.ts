@@ -3,6 +3,7 @@ import type { Identity } from '../core/auth-info.js';
 import { nodeEnv } from '../core/environment.js';
 import { ConfigError } from '../core/errors.js';
 import { deepFreeze } from '../core/freeze.js';
+import { isJsonValue } from '../core/json-value.js';
 import { kindOf, Options } from '../core/options.js';
 import { reject } from '../core/source.js';
 import { sha256 } from '../core/token.js';
@@ -119,6 +120,12 @@ function readEntry(entry: unknown, where: string): Identity {
   const claims = read.raw('claims') ?? {};
   if (typeof claims !== 'object' || Array.isArray(claims))
     read.fail('claims', `must be an object, got ${kindOf(claims)}`, 'Give an object.');
+  if (!isJsonValue(claims))
+    read.fail(
+      'claims',
+      'holds something that JSON cannot say',
+      'Use plain objects, lists, texts, numbers and booleans.',
+    );
   const expiresAt = read.has('expiresAt')
     ? read.number('expiresAt', { min: 0, max: MAX_EPOCH_SECONDS, fallback: 0 })
     : undefined;

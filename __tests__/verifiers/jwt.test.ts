@@ -4,7 +4,7 @@ import express from 'express';
 import { ConfigError, type JwtVerifierOptions, jwtVerifier, multiAuth, staticTokenVerifier } from 'express-mcp-auth';
 import request from 'supertest';
 import { type IdentityProvider, identityProvider } from '../support/identity-provider.js';
-import { ASYMMETRIC, clockAt, forge, keyPair, SYMMETRIC, signer } from '../support/jwt-forge.js';
+import { ASYMMETRIC, clockAt, forge, keyPair, SYMMETRIC, segment, signer } from '../support/jwt-forge.js';
 import { accepted, failure, guardedApp, judge, listenTo, refused } from '../support/jwt-judge.js';
 
 const ISSUER = 'https://idp.example.com';
@@ -29,6 +29,14 @@ const tokenWithRaw = (claim: string, text: string) => {
   return forge({ alg: 'HS256' }, `${JSON.stringify(claims).slice(0, -1)},"${claim}":${text}}`, hs);
 };
 
+// openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=idp.example.com
+const CERTIFICATE =
+  'MIIBiDCCAS+gAwIBAgIUTqqibWl1X9nVRufqmLBPlp1zL30wCgYIKoZIzj0EAwIwGjEYMBYGA1UEAwwPaWRwLmV4YW1wbGUuY29tMB4XDTI2MTEy' +
+  'MTE5NDAwMVoXDTI2MTEyMjE5NDAwMVowGjEYMBYGA1UEAwwPaWRwLmV4YW1wbGUuY29tMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE37rXMXJ7' +
+  'APBepb6WbhJmiim5baNezT9T5D4hUy9javbXmp2G7o5VI2pweKwGSkYzuNil0aMU/x1H0Nw8iAxepqNTMFEwHQYDVR0OBBYEFFp1xnw8+5mkf8t9' +
+  'xYkLx3o6+zgcMB8GA1UdIwQYMBaAFFp1xnw8+5mkf8t9xYkLx3o6+zgcMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgBi8mflJz' +
+  'q9gj5qh+mC4CWfoC1yAffOip1KECxD10N4wCIG7d7lwkhOX/0siBjDvlu9A4vFvkILMCUp78a5GW5FPY';
+
 const configError = (options: unknown): ConfigError => {
   try {
     jwtVerifier(options as JwtVerifierOptions);
@@ -45,6 +53,7 @@ describe('jwtVerifier: wrong options are a ConfigError when the factory is calle
   const es = keyPair('ES256');
   const rsa = keyPair('RS256');
   const jwks = { keys: [{ ...es.jwk, kid: 'one' }] };
+  const der = (pair: typeof rsa) => pair.publicKey.export({ type: 'spki', format: 'der' });
   const bare = (pair: typeof rsa) => pair.pem.replace(/-----.*-----|\n/g, '');
 
   test.each<[string, unknown]>([
@@ -116,6 +125,17 @@ describe('jwtVerifier: wrong options are a ConfigError when the factory is calle
       'a public key as bare base64, as some consoles show it, as secret (C7, attack 38)',
       { ...keyless, secret: bare(rsa) },
     ],
+    ['a public key in hex as secret (C7, attack 38)', { ...keyless, secret: der(rsa).toString('hex') }],
+    [
+      'an EC public key in hex as secret (C7, attack 38)',
+      { ...keyless, secret: der(es).toString('hex').toUpperCase() },
+    ],
+    ['a public key in base64url as secret (C7, attack 38)', { ...keyless, secret: der(rsa).toString('base64url') }],
+    ['a PEM in base64 as secret (C7, attack 38)', { ...keyless, secret: Buffer.from(es.pem).toString('base64') }],
+    ['a JWK in base64 as secret (C7, attack 38)', { ...keyless, secret: segment(JSON.stringify(rsa.jwk)) }],
+    ['a certificate as x5c as secret (C7, attack 38)', { ...keyless, secret: CERTIFICATE }],
+    ['a certificate in DER as secret (C7, attack 38)', { ...keyless, secret: Buffer.from(CERTIFICATE, 'base64') }],
+    ['a certificate in lines as secret (C7, attack 38)', { ...keyless, secret: CERTIFICATE.replace(/.{64}/g, '$&\n') }],
     ['a JWK as JSON as secret (C7, attack 38)', { ...keyless, secret: JSON.stringify(rsa.jwk) }],
     ['jwksUri and jwks', { ...keyless, jwksUri: `${ISSUER}/jwks`, jwks }],
     ['jwksUri and publicKey', { ...keyless, jwksUri: `${ISSUER}/jwks`, publicKey: es.pem }],

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import type { JWK } from 'jose';
 import { kindOf, type Options } from '../core/options.js';
 import { urlProblem } from '../oauth/url.js';
+import { readSecret } from './jwt-secret.js';
 import { ASYMMETRIC } from './keys/algorithms.js';
 import { discoveredKeySets, type KeySets, oneKeySource, remoteKeySetAt, tenantKeySets } from './keys/key-sets.js';
 import { fixedKeys } from './keys/key-source.js';
@@ -127,50 +128,4 @@ function isPrivate(value: unknown): boolean {
     (value as { type?: unknown; d?: unknown } | null)?.type === 'private' ||
     (value as { d?: unknown } | null)?.d !== undefined
   );
-}
-
-function readSecret(options: Options): VerificationKey {
-  const value = options.raw('secret');
-  const bytes = secretBytes(value);
-  if (bytes === null)
-    options.fail(
-      'secret',
-      `must be a string, bytes or a secret KeyObject, got ${kindOf(value)}`,
-      'Give the shared HMAC secret.',
-    );
-  // RFC 8725 section 3.5 and the key confusion of RS256 with HS256.
-  if (bytes.length < 32)
-    options.fail(
-      'secret',
-      `has ${bytes.length} bytes, expected at least 32`,
-      'Use a random secret: node -e "console.log(crypto.randomBytes(48).toString(\'base64url\'))".',
-    );
-  if (isPublicKeyText(bytes))
-    options.fail(
-      'secret',
-      'looks like a key pair or certificate',
-      'Give a public key with the publicKey option; a shared secret is known to nobody else.',
-    );
-  return VerificationKey.read({ kty: 'oct', k: bytes.toString('base64url') }, { secret: true }) as VerificationKey;
-}
-
-// The public key of RS256 as the secret of HS256 is the oldest key confusion: everybody knows it, in whatever coding.
-function isPublicKeyText(bytes: Buffer): boolean {
-  const text = bytes.toString('latin1');
-  if (/-----BEGIN|^\s*\{[\s\S]*"kty"/.test(text)) return true;
-  return [bytes, Buffer.from(text, 'base64')].some(key =>
-    (['spki', 'pkcs1'] as const).some(type => {
-      try {
-        return createPublicKey({ key, format: 'der', type }).type === 'public';
-      } catch {
-        return false;
-      }
-    }),
-  );
-}
-
-function secretBytes(value: unknown): Buffer | null {
-  if (typeof value === 'string') return Buffer.from(value);
-  if (value instanceof KeyObject) return value.type === 'secret' ? value.export() : null;
-  return value instanceof Uint8Array ? Buffer.from(value) : null;
 }

@@ -287,6 +287,28 @@ describe.each(versions)('where the guard stands in $version', ({ make, all }) =>
       expect(warnings.seen).toEqual([]);
     });
 
+    test('A1: no warning where it stands at the root itself and below a mount as well', async () => {
+      const app = make();
+      const auth = remote();
+      app.use(auth);
+      app.use('/admin', auth, hello);
+      app.use('/mcp', auth, hello);
+      await request(app).get('/.well-known/oauth-protected-resource/mcp').expect(200);
+      await request(app).get('/admin').expect(401);
+      await request(app).get('/mcp').auth(READER, { type: 'bearer' }).expect(200);
+      expect(warnings.seen).toEqual([]);
+    });
+
+    test('A1: a route at the root serves no documents, so it does not count', async () => {
+      const app = make();
+      const auth = remote();
+      app.post('/mcp', auth, hello);
+      app.use('/admin', auth, hello);
+      await request(app).post('/mcp').expect(401);
+      await request(app).get('/admin').expect(401);
+      expect(codes()).toEqual(['MCP_AUTH_MOUNT']);
+    });
+
     test('A1: `wellKnown` after it does not count, `wellKnown` of another instance neither', async () => {
       const app = make();
       app.use(remote({ baseUrl: `${BASE}/api` }).wellKnown);

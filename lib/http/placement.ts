@@ -42,11 +42,15 @@ export function placementOf({ plan, hasRoutes, seenAtRoot, warn }: PlacementFact
     return originalUrl !== url && isGuardedTarget(originalUrl, originalPathOf(req));
   };
 
+  let standsAtRoot = false;
   return (req: FrameworkRequest, self: unknown): boolean => {
     const mount = mountOf(req);
-    if (mount !== '' && hasRoutes && !seenAtRoot(req)) warn('MCP_AUTH_MOUNT', () => mountText(mount));
-    if (req.route !== undefined && req.route !== null) {
-      const isOnRoute = req.route.stack?.some(layer => layer.handle === self) ?? false;
+    const hasRoute = req.route !== undefined && req.route !== null;
+    // At the root of the app it serves its documents itself; a route takes in its own path only.
+    if (mount === '' && !hasRoute) standsAtRoot = true;
+    if (mount !== '' && hasRoutes && !standsAtRoot && !seenAtRoot(req)) warn('MCP_AUTH_MOUNT', () => mountText(mount));
+    if (hasRoute) {
+      const isOnRoute = req.route?.stack?.some(layer => layer.handle === self) ?? false;
       if (!isOnRoute && !fallsUnderGuard(req, mount)) warn('MCP_AUTH_ROUTE', () => routeText(originalPathOf(req)));
       return true;
     }

@@ -33,6 +33,9 @@ interface Actions {
  * from the `Authorization` header alone, and refused with its status and challenge. `req.user` and `req.auth` are the
  * caller, and `getAuth(req)` works behind it. CORS and preflights are the app's.
  *
+ * Among several strategies it goes first: `authenticate(['mcp', 'other'])`. When all of them fail, passport answers with
+ * the status of the first; behind another one our 403, 400 or 503 would go out as 401, and clients would sign in anew.
+ *
  * @throws ConfigError for anything but an `Auth`, and for one whose audience is known to nobody
  */
 export function mcpStrategy(auth: Auth): McpStrategy {

@@ -30,4 +30,6 @@ export default {
   coverageProvider: 'v8',
   coverageThreshold: { global: { statements: 90, branches: 90, functions: 90, lines: 90 } },
   maxWorkers: 2,
+  // Long enough for a machine that is busy with other things; no test waits for it.
+  testTimeout: 30_000,
 };

@@ -7,7 +7,7 @@ import { lmdbStore } from 'express-mcp-auth/stores/lmdb';
 import { sealedRecords } from '../../lib/authorization/records.js';
 import { keyDerivation } from '../../lib/crypto/key-ring.js';
 import type { ProxyApp } from '../support/proxy-app.js';
-import { expectFailure, expectPage, expectTokens } from './support/verdicts.js';
+import { EVIL, expectFailure, expectPage, expectTokens } from './support/verdicts.js';
 import { world } from './support/worlds.js';
 
 /** Every text that must not be found in a store after this walk. */
@@ -122,6 +122,20 @@ describe('attack 86: records that were changed, moved or swapped in the store', 
     expect((await app.call(String(alice.second.access_token))).body.extra).toMatchObject({ subject: 'alice' });
   });
 
+  test('the record of one client in the place of another’s does not open, just written or read before (attack 86)', async () => {
+    const app = await world({ options: { clients: { registration: 'stored' } } });
+    const honest = await app.client();
+    const honestKey = app.store.writes.at(-1)?.key as string;
+    const evil = await app.client({ redirect_uris: [EVIL] });
+    const { value } = app.store.writes.at(-1) as { value: string };
+    const moved = () => honest.authorize({ redirect_uri: EVIL });
+    await app.store.set(honestKey, value, 600);
+    expectPage(await moved());
+    await evil.authorize();
+    expectPage(await moved());
+    expectPage(await honest.authorize());
+  });
+
   test('a transaction in the place of a grant, and the other way round, opens nothing (attack 86)', async () => {
     const app = await world();
     const { second } = await wholeFlow(app);
@@ -203,6 +217,29 @@ describe('attack 85: one kind of record for another', () => {
     expect(await one('transaction').get('id')).toBeNull();
     expect(await two('grant').get('id')).toBeNull();
     expect(await one('grant').get('grant\0id')).toBeNull();
+  });
+
+  test('a record that was moved opens neither at first sight nor after it was read in its own place (attack 86)', async () => {
+    const store = memoryStore();
+    const written: { key: string; value: string }[] = [];
+    const watched = {
+      ...store,
+      set: async (key: string, value: string, ttlSeconds: number) => {
+        written.push({ key, value });
+        await store.set(key, value, ttlSeconds);
+      },
+    };
+    const issuer = 'https://one.example';
+    const open = () => sealedRecords(watched, keyDerivation(SECRETS, issuer), issuer)<{ name: string }>('grant');
+    const records = open();
+    await records.set('alice', { name: 'alice' }, 60);
+    await records.set('mallory', { name: 'mallory' }, 60);
+    const [alice, mallory] = written as [{ key: string; value: string }, { key: string; value: string }];
+    await store.set(mallory.key, alice.value, 60);
+    for (const reader of [open(), records, open()]) {
+      expect((await reader.get('alice'))?.value).toEqual({ name: 'alice' });
+      expect(await reader.get('mallory')).toBeNull();
+    }
   });
 
   test('what was sealed or signed for one purpose, issuer or context is nothing in another (attack 46, attack 86)', () => {

@@ -138,12 +138,13 @@ function test({ folder, configFile }, files, pattern) {
 async function attempt(place, mutation, knownFailures) {
   const file = join(place.folder, 'lib', mutation.file);
   const source = readFileSync(file, 'utf8');
-  const count = source.split(mutation.find).length - 1;
-  if (count !== 1) return { verdict: 'STALE', detail: `its text is ${count} times in lib/${mutation.file}` };
-  writeFileSync(
-    file,
-    source.replace(mutation.find, () => mutation.replace),
-  );
+  let mutated = source;
+  for (const { find, replace } of mutation.also === undefined ? [mutation] : [mutation, mutation.also]) {
+    const count = source.split(find).length - 1;
+    if (count !== 1) return { verdict: 'STALE', detail: `its text is ${count} times in lib/${mutation.file}: ${find}` };
+    mutated = mutated.replace(find, () => replace);
+  }
+  writeFileSync(file, mutated);
   try {
     const { ran, failed, broken } = await test(place, mutation.tests, mutation.pattern);
     if (broken.length > 0) return { verdict: 'BROKEN', detail: broken[0].slice(0, 600) };

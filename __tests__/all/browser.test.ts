@@ -7,7 +7,14 @@ import { Memory, witnesses } from './support/witness.js';
 
 afterAll(cleanUp);
 
-const allow = (page: Page) => page.getByRole('button', { name: 'Allow' }).click();
+const atSignIn = async (page: Page) => {
+  await page.getByLabel('User name').waitFor();
+  await page.waitForLoadState();
+};
+const allow = async (page: Page) => {
+  await page.getByRole('button', { name: 'Allow' }).click();
+  await atSignIn(page);
+};
 const signIn = async (page: Page) => {
   await page.getByLabel('User name').fill('user-1');
   await page.getByLabel('Password').fill('password');
@@ -71,6 +78,7 @@ describe.each(worlds)('a real browser at a $place server, $host', ({ place, helm
         await page.keyboard.press('Tab');
       }
       await page.keyboard.press('Enter');
+      await atSignIn(page);
       await signIn(page);
       await ends(client, await arrival(page, client));
     });
@@ -128,7 +136,6 @@ describe.each(worlds)('a real browser at a $place server, $host', ({ place, helm
       const url = world.rewrite(new URL(action, page.url()).href);
       const lost = await fetch(url, { method: 'POST', body, headers: { cookie }, redirect: 'manual' });
       await allow(page);
-      await page.getByLabel('User name').waitFor();
       expect([lost.status, lost.headers.get('location')]).toEqual([303, page.url()]);
       await signIn(page);
       await ends(client, await arrival(page, client));
@@ -138,7 +145,7 @@ describe.each(worlds)('a real browser at a $place server, $host', ({ place, helm
     test('presses twice as fast as a person can', async () => {
       const { client, page } = await start();
       await page.getByRole('button', { name: 'Allow' }).dblclick({ noWaitAfter: true });
-      await page.getByLabel('User name').waitFor();
+      await atSignIn(page);
       await signIn(page);
       await ends(client, await arrival(page, client));
     });
@@ -160,7 +167,6 @@ describe.each(worlds)('a real browser at a $place server, $host', ({ place, helm
     test('attack 25, K: cannot finish what another browser has approved', async () => {
       const { client, page } = await start();
       await allow(page);
-      await page.getByLabel('User name').waitFor();
       const { action, fields } = formOf({ text: await page.content() });
       const body = new URLSearchParams({ ...fields, user: 'user-1', password: 'password' });
       const { headers } = await fetch(world.rewrite(action), { method: 'POST', body, redirect: 'manual' });
@@ -182,7 +188,6 @@ describe.each(worlds)('a real browser at a $place server, $host', ({ place, helm
     const page = await context.newPage();
     await page.goto((await world.client('https')).authorizeUrl());
     await allow(page);
-    await page.getByLabel('User name').waitFor();
     const cookies = await context.cookies(world.base);
     expect(cookies).toHaveLength(2);
     const isPublic = place === 'public';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { browse } from '../../examples/quickstart/browser.js';
 import { cleanUp, freePort, quickstart, type Running } from '../support/processes.js';
 import { type Connected, Memory, witnesses } from './support/witness.js';
@@ -6,6 +6,8 @@ import { type Connected, Memory, witnesses } from './support/witness.js';
 let server: Running;
 let url: URL;
 beforeAll(async () => {
+  // SDK v2 tells about every credential that it lets go, which is what these tests make it do.
+  jest.spyOn(console, 'warn').mockImplementation(() => {});
   const port = String(await freePort());
   url = new URL(`http://127.0.0.1:${port}/mcp`);
   server = quickstart({ PORT: port });

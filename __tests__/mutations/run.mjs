@@ -4,7 +4,7 @@
  *   npm run test:mutations                    all of them
  *   npm run test:mutations -- --only csrf     those whose name or file holds the text
  *   npm run test:mutations -- --list          their names
- *   npm run test:mutations -- --workers 4     how many run at once; 2 unless given
+ *   npm run test:mutations -- --workers 4     how many run at once; by default one for each processor
  *
  * lib itself is never touched: every worker has a copy of it in a scratch folder, and Jest is told that the package
  * lies there. A mutation is killed when a test fails that passes without it. The exit code is 1 when one survives,
@@ -13,6 +13,7 @@
 import { spawn } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -21,7 +22,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -32,7 +33,11 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PATIENCE_MS = 180_000;
 
 const { values: options } = parseArgs({
-  options: { only: { type: 'string' }, list: { type: 'boolean' }, workers: { type: 'string', default: '2' } },
+  options: {
+    only: { type: 'string' },
+    list: { type: 'boolean' },
+    workers: { type: 'string', default: String(availableParallelism()) },
+  },
 });
 const { only } = options;
 const chosen = mutations.filter(({ name, file }) => only === undefined || name.includes(only) || file.includes(only));
@@ -137,7 +142,7 @@ function test({ folder, configFile }, files, pattern) {
 /** Puts the mutation into a copy, runs its tests, and takes it out again. */
 async function attempt(place, mutation, knownFailures) {
   const file = join(place.folder, 'lib', mutation.file);
-  const source = readFileSync(file, 'utf8');
+  const source = existsSync(file) ? readFileSync(file, 'utf8') : '';
   let mutated = source;
   for (const { find, replace } of mutation.also === undefined ? [mutation] : [mutation, mutation.also]) {
     const count = source.split(find).length - 1;

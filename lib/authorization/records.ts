@@ -28,23 +28,27 @@ export type OpenRecords = <T extends object>(kind: string) => Records<T>;
 export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string): OpenRecords {
   const ring = derive('store');
   // Opened records by what the store holds: a read is never skipped, only the decryption of an answer seen before.
-  const opened = new LRUCache<string, object>({ max: 10_000, maxSize: 32 * 1_024 * 1_024 });
+  // The key is part of it: a record that somebody moved does not open in another place, read before or not.
+  const opened = new LRUCache<string, { readonly key: string; readonly value: object }>({
+    max: 10_000,
+    maxSize: 32 * 1_024 * 1_024,
+  });
 
   return <T extends object>(kind: string): Records<T> => {
     const keyOf = (id: string) => hash('sha256', `${issuer}\0${kind}\0${id}`, 'base64url');
     const seal = (key: string, value: T): string => {
       const sealed = ring.seal(pack(JSON.stringify(value)), key).toString('base64url');
       // What was just written is what will be read next.
-      opened.set(sealed, deepFreeze(value), { size: 3 * sealed.length });
+      opened.set(sealed, { key, value: deepFreeze(value) }, { size: 3 * sealed.length });
       return sealed;
     };
     const open = (key: string, sealed: string): T | null => {
       const known = opened.get(sealed);
-      if (known !== undefined) return known as T;
+      if (known?.key === key) return known.value as T;
       const plain = ring.open(Buffer.from(sealed, 'base64url'), key);
       if (plain === null) return null;
       const value = deepFreeze(JSON.parse(unpack(plain)) as T);
-      opened.set(sealed, value, { size: 3 * sealed.length });
+      opened.set(sealed, { key, value }, { size: 3 * sealed.length });
       return value;
     };
 

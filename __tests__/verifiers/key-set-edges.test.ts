@@ -74,7 +74,7 @@ describe('key sets: a refresh that ends while a token is looked at', () => {
     'a token of a key that was replaced %s is accepted at whatever moment it ends',
     async (_how, kid) => {
       const [before, after] = [await signingKey('ES256', 'a'), await signingKey('ES256', kid)];
-      for (const [first, turns] of [0, 2, 4, 5, 6, 7, 8, 9, 10, 12].flatMap(turns => [
+      for (const [first, turns] of [0, 4, 5, 6, 7, 8, 10].flatMap(turns => [
         [true, turns] as const,
         [false, turns] as const,
       ])) {

@@ -103,6 +103,14 @@ describePostgres('postgresStore', () => {
       }
     });
 
+    test('is asked for once, however many operations find it missing', async () => {
+      const pool = pooled();
+      const asked = jest.spyOn(pool, 'query');
+      const store = postgresStore(pool, { table: freshTable() });
+      await Promise.all(rivals.map(rival => store.get(rival)));
+      expect(asked.mock.calls.filter(([statement]) => `${statement}`.startsWith('CREATE'))).toHaveLength(1);
+    });
+
     test('may have been made beforehand, for a role that may not', async () => {
       const table = freshTable();
       await postgresStore(raw, { table }).get('key');
@@ -149,8 +157,9 @@ describePostgres('postgresStore', () => {
           await new Promise(resolve => setTimeout(resolve, 10));
         expect(before - (await count(table))).toBe(Math.min(1_000, before - 1));
       }
-      await raw.query(`INSERT INTO ${table} VALUES ('old', 'value', now() - interval '1 second')`);
       const store = postgresStore(raw, { table });
+      await store.set('live', 'value', HOUR);
+      await raw.query(`INSERT INTO ${table} VALUES ('old', 'value', now() - interval '1 second')`);
       for (let write = 0; write < 300; write++) await store.set('live', 'value', HOUR);
       expect(await count(table)).toBe(1);
       expect(await store.get('live')).toBe('value');

@@ -49,7 +49,7 @@ export function redisStore(client: NodeRedisClient | IoRedisClient, options: Red
     else if (redis.isEnded()) throw new UnavailableError('the Redis client is not connected');
     else {
       redis.wake();
-      connecting ??= readiness(client);
+      connecting ??= readiness(client, Math.min(CONNECTING_MS, timeoutMs));
       await connecting;
     }
   };
@@ -94,7 +94,7 @@ export function redisStore(client: NodeRedisClient | IoRedisClient, options: Red
 }
 
 /** Resolves when the client is connected; an attempt that fails is not the last one. */
-function readiness(client: NodeRedisClient | IoRedisClient): Promise<void> {
+function readiness(client: NodeRedisClient | IoRedisClient, patienceMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const ready = () => {
       clearTimeout(timer);
@@ -104,7 +104,7 @@ function readiness(client: NodeRedisClient | IoRedisClient): Promise<void> {
       client.removeListener('ready', ready);
       reject(new UnavailableError('the Redis client does not connect'));
     };
-    const timer = setTimeout(late, CONNECTING_MS).unref();
+    const timer = setTimeout(late, patienceMs).unref();
     client.once('ready', ready);
   });
 }

@@ -13,6 +13,7 @@ import { BASE, call, challenge } from '../support/composition.js';
 import { drain } from '../support/introspection-server.js';
 import { judge } from '../support/jwt-judge.js';
 import { type SigningKey, seconds, signingKey } from '../support/keys.js';
+import { closeAll, proxyApp } from '../support/proxy-app.js';
 
 const ISSUER = 'https://idp.example.com';
 const KEY = 'predicates-key-0123456789';
@@ -72,6 +73,15 @@ describe.each([
     expect(await judge(auth, token)).toMatch(/^(claims|foreign|unknown_key)$/);
     await drain();
     expect(unhandled).toEqual([]);
+  });
+
+  test('scopeSatisfies, where an authorization server asks it', async () => {
+    const world = await proxyApp({ options: { scopeSatisfies: predicate } });
+    const client = await world.client();
+    expect((await client.connect({})).location?.searchParams.get('error')).toBe('access_denied');
+    await drain();
+    expect(unhandled).toEqual([]);
+    await closeAll();
   });
 
   test('scopeSatisfies', async () => {

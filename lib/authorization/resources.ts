@@ -1,3 +1,4 @@
+import { isTrue } from '../core/promise.js';
 import type { ServedResource } from '../core/source.js';
 import { resourceMatcher } from '../oauth/resource.js';
 import { unique } from '../oauth/scope.js';
@@ -81,7 +82,7 @@ export function coversRequired(served: ServedResource, granted: readonly string[
   const { requiredScopes, scopeSatisfies } = served;
   try {
     return requiredScopes.every(scope =>
-      scopeSatisfies === undefined ? granted.includes(scope) : scopeSatisfies(granted, scope) === true,
+      scopeSatisfies === undefined ? granted.includes(scope) : isTrue(scopeSatisfies(granted, scope)),
     );
   } catch {
     return false;

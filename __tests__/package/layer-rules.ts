@@ -41,7 +41,6 @@ const fences: Record<string, readonly string[]> = {
   'node:crypto': ['authorization', 'clients', 'core', 'crypto', 'http', 'servers', 'verifiers'],
   'node:diagnostics_channel': ['core'],
   'node:assert/strict': ['testing'],
-  'node:events': ['stores'],
   'node:fs': ['stores'],
   'node:http': ['http', 'passport', 'express-types.ts'],
   'node:timers/promises': ['authorization'],

@@ -375,16 +375,23 @@ describe('attacks 28 and 29: the approval of one client used by another (PX-1, K
 });
 
 describe('attack 30: AS-in-the-middle (PX-12, K3)', () => {
-  test.each<Fields>([{ 'sec-fetch-site': 'cross-site' }, {}, { 'sec-fetch-site': 'weird' }, { 'sec-fetch-site': '' }])(
-    'a remembered consent is not silent for %j (attack 30, K3)',
-    async headers => {
-      const app = await world({ options: { consent: 'remember' } });
-      const client = await hosted(app);
-      await client.connect();
-      expect((await client.authorize({}, { 'sec-fetch-site': 'same-origin' })).status).toBe(303);
-      expectAsked(await client.authorize({}, headers));
-    },
-  );
+  test.each<Fields>([
+    { 'sec-fetch-site': 'cross-site' },
+    {},
+    { 'sec-fetch-site': 'weird' },
+    { 'sec-fetch-site': '' },
+    // A sibling site that a stranger may write to: no navigation of the person's.
+    { 'sec-fetch-site': 'same-site', 'sec-fetch-dest': 'image' },
+    { 'sec-fetch-site': 'same-site', 'sec-fetch-dest': 'iframe' },
+    { 'sec-fetch-site': 'same-site', 'sec-fetch-dest': 'empty' },
+  ])('a remembered consent is not silent for %j (attack 30, K3)', async headers => {
+    const app = await world({ options: { consent: 'remember' } });
+    const client = await hosted(app);
+    await client.connect();
+    const own = { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+    expect((await client.authorize({}, own)).status).toBe(303);
+    expectAsked(await client.authorize({}, headers));
+  });
 
   test('the page names this server and its URL (attack 30, PX-12)', async () => {
     const app = await world({ options: { resourceName: 'Notes of Alice' } });

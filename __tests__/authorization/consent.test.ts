@@ -167,6 +167,29 @@ describe('the decision', () => {
     expect(events.of('consent_denied')).toEqual([{ clientId: client.id }]);
   });
 
+  test('denied after it was allowed: who went back has not allowed anything, and the sign-in under way ends', async () => {
+    await start({}, { redirect_uris: [HOSTED] });
+    const page = await client.authorize();
+    const allowed = await client.decide(page);
+    const back = await client.signIn(allowed);
+    const denied = await client.decide(page, 'deny');
+    expect(denied.location?.searchParams.get('error')).toBe('access_denied');
+    const returned = await client.browser.get(back);
+    expect([returned.status, returned.location]).toEqual([400, undefined]);
+    expect(returned.text).toMatch(/used already/);
+    expect(events.of('code_issued')).toEqual([]);
+  });
+
+  test('denied after it was allowed, while the store is out of reach, says so and denies nothing', async () => {
+    await start({}, { redirect_uris: [HOSTED] });
+    const page = await client.authorize();
+    const back = await client.signIn(await client.decide(page));
+    world.store.down = true;
+    expect((await client.decide(page, 'deny')).status).toBe(503);
+    world.store.down = false;
+    expect((await client.browser.get(back)).location?.searchParams.get('code')).toMatch(/^mcp_ac_/);
+  });
+
   test('of two renders both stay good, each with a token of its own (PX-14, F7)', async () => {
     await start();
     const url = client.authorizeUrl();

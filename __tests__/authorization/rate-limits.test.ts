@@ -1,6 +1,8 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { RequestListener } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import express from 'express';
+import { MemoryStore } from 'express-rate-limit';
 import { closeAll, handle, type ProxyApp, proxyApp } from '../support/proxy-app.js';
 
 afterEach(closeAll);
@@ -132,6 +134,44 @@ describe('rate limits', () => {
     expect([...(await statuses(one, '/token', 1)), ...(await statuses(two, '/token', 1))]).toEqual([400, 400]);
     expect((await ask(two, '/token')).status).toBe(429);
     expect(hits.size).toBe(1);
+  });
+
+  test('one store serves routes of different windows: none takes over the window of another (attack 82)', async () => {
+    const store = new MemoryStore();
+    const world = await start({
+      token: { limit: 1, windowSeconds: 3_600 },
+      register: { limit: 1, windowSeconds: 86_400 },
+      store,
+    });
+    const retryAfter = async (path: string) => {
+      await ask(world, path);
+      const { status, headers } = await ask(world, path);
+      expect(status).toBe(429);
+      return Number(headers.get('retry-after'));
+    };
+    expect(await retryAfter('/register')).toBeLessThanOrEqual(86_400);
+    expect(await retryAfter('/token')).toBeLessThanOrEqual(3_600);
+    expect(store.windowMs).toBe(86_400_000);
+    store.shutdown();
+  });
+
+  test('a store that fails is an outage, 503, and the operator is told', async () => {
+    const failed: unknown[] = [];
+    const listener = (message: unknown) => void failed.push({ ...(message as object) });
+    subscribe('express-mcp-auth:endpoint_failed', listener);
+    const store = { increment: () => Promise.reject(new Error('connection refused')), decrement() {}, resetKey() {} };
+    const world = await start({ token: few, store });
+    const token = await ask(world, '/token');
+    expect([token.status, JSON.parse(token.text).error]).toEqual([503, 'temporarily_unavailable']);
+    expect(token.headers.get('retry-after')).toBe('5');
+    const page = await ask(world, '/authorize', { accept: 'text/html' });
+    expect([page.status, page.headers.get('content-type')]).toEqual([503, expect.stringContaining('text/html')]);
+    unsubscribe('express-mcp-auth:endpoint_failed', listener);
+    const message = 'UnavailableError: the store of the rate limits failed';
+    expect(failed).toEqual([
+      { endpoint: 'token', message },
+      { endpoint: 'authorize', message },
+    ]);
   });
 
   test('429 of a back-channel endpoint is JSON that browsers of other origins can read', async () => {

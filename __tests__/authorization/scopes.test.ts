@@ -86,6 +86,16 @@ describe('upstream.scopes as a function', () => {
   const translate = (scopes: readonly string[]) =>
     scopes.flatMap(scope => ({ read: ['repo:read', 'user'], write: ['repo'] })[scope] ?? []);
 
+  test('a scope that has no word upstream is not granted by upstream: the defaults count, or grantScopes (attack 81)', async () => {
+    const supported = { scopesSupported: ['read', 'write', 'admin'] };
+    await start(supported, { scopes: translate });
+    expect(await granted('read write admin')).toEqual(['read', 'write']);
+    await start({ ...supported, defaultScopes: ['admin'] }, { scopes: translate });
+    expect(await granted('read admin')).toEqual(['admin', 'read']);
+    await start({ ...supported, grantScopes: () => ['read', 'admin'] }, { scopes: translate });
+    expect(await granted('read write admin')).toEqual(['admin', 'read']);
+  });
+
   test('upstream is asked in its own words', async () => {
     await start({}, { scopes: translate });
     expect(await granted('read write')).toEqual(['read', 'write']);
@@ -147,13 +157,14 @@ describe('upstream.scopes as a fixed list, which says nothing about ours', () =>
     ]);
   });
 
-  test.each<[string, () => unknown, string]>([
+  test.each<[string, () => unknown, string, string]>([
     [
       'throws',
       () => {
         throw new Error('the directory is down: ldap://secret');
       },
       'server_error',
+      'Error',
     ],
     [
       'could not tell',
@@ -161,14 +172,17 @@ describe('upstream.scopes as a fixed list, which says nothing about ours', () =>
         throw new UnavailableError('the directory is down');
       },
       'temporarily_unavailable',
+      'the directory is down',
     ],
-    ['answers no list', () => undefined, 'server_error'],
-    ['answers a string', () => 'read write', 'server_error'],
-  ])('grantScopes that %s ends the sign-in, and nothing is granted', async (_, grantScopes, error) => {
+    ['answers no list', () => undefined, 'server_error', 'grantScopes must answer a list of scopes, got undefined'],
+    ['answers a string', () => 'read write', 'server_error', 'grantScopes must answer a list of scopes, got a string'],
+  ])('grantScopes that %s ends the sign-in, and nothing is granted', async (_, grantScopes, error, reason) => {
     await start({ grantScopes }, fixed);
     const page = await client.connect({ scope: 'read write' });
     expect(page.location?.searchParams.get('error')).toBe(error);
     expect(page.location?.href).not.toContain('ldap');
+    expect(events.of('sign_in_refused')).toEqual([{ clientId: client.id, reason: expect.stringContaining(reason) }]);
+    expect(JSON.stringify(events.messages)).not.toContain('ldap');
     expect(world.store.live.size).toBe(1);
   });
 });

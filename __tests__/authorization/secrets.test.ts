@@ -1,3 +1,4 @@
+import { createHmac, hkdfSync } from 'node:crypto';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { OAuthClient } from '../support/oauth-client.js';
 import { closeAll, type ProxyApp, proxyApp, SECRET } from '../support/proxy-app.js';
@@ -89,6 +90,64 @@ describe('keys derived from upstream.clientSecret', () => {
     expect(Buffer.from(String(world.provider.requests[0]?.authorization).slice(6), 'base64').toString()).toContain(
       encodeURIComponent('the-next-one').replaceAll('-', '%2D'),
     );
+  });
+});
+
+describe('a guess at upstream.clientSecret', () => {
+  // What a stranger gets from a registration, and what one try costs them.
+  const tryAt = (guess: string, { base }: ProxyApp, { id }: OAuthClient) => {
+    const secret = `upstream client secret ${guess}`;
+    const key = hkdfSync('sha256', secret, 'express-mcp-auth', `sign express-mcp-auth client ${base}`, 32);
+    return createHmac('sha256', Buffer.from(key)).update(id).digest('base64url');
+  };
+
+  test.each([
+    ['that a person may have chosen is slow to check', 'hunter2', false],
+    ['of 32 characters and more need not be', 'x'.repeat(32), true],
+  ])('%s (attack 64)', async (_, clientSecret, isFast) => {
+    const world = await proxyApp({ options: { secrets: undefined }, upstream: { clientSecret } });
+    const client = await world.client({ token_endpoint_auth_method: 'client_secret_post' });
+    expect(client.secret).toMatch(/^[\w-]{43}$/);
+    expect(tryAt(clientSecret, world, client) === client.secret).toBe(isFast);
+    // It is the same key in every process all the same.
+    const replica = await world.replica();
+    expect((await at(replica, client).redeem('mcp_ac_nothing')).body.error).toBe('invalid_grant');
+  });
+});
+
+describe('what the operator learns of a refused client', () => {
+  test.each([
+    ['unknown_client', { client_id: 'nobody' }],
+    ['secret_wrong', { client_secret: 'wrong' }],
+    ['secret_missing', { client_secret: '' }],
+  ])('%s, and the client does not', async (reason, changes) => {
+    const world = await proxyApp();
+    const client = await world.client({ token_endpoint_auth_method: 'client_secret_post' });
+    const events = recordServerEvents();
+    const { body } = await client.redeem('mcp_ac_nothing', changes);
+    events.stop();
+    const { error, error_description: description } = body as Record<string, string>;
+    expect([error, description]).toEqual(['invalid_client', 'Unknown client, or client authentication failed.']);
+    expect(events.of('token_refused')).toEqual([{ clientId: undefined, error, description, reason }]);
+  });
+});
+
+describe('an endpoint that cannot answer tells the operator', () => {
+  const boom = () => {
+    throw new TypeError('with a secret in it');
+  };
+  test('which one, and what failed by its name', async () => {
+    const events = recordServerEvents();
+    const asked = await proxyApp({ options: { consentPage: boom } });
+    expect((await (await asked.client()).authorize()).status).toBe(503);
+    const choosy = await proxyApp({ options: { clients: { allow: boom } } });
+    expect((await (await choosy.client()).redeem('mcp_ac_nothing')).status).toBe(500);
+    events.stop();
+    expect(events.of('endpoint_failed')).toEqual([
+      { endpoint: 'authorize', message: 'TypeError' },
+      { endpoint: 'token', message: 'TypeError' },
+    ]);
+    expect(events.messages[0]?.message.request).toHaveProperty('headers');
   });
 });
 
@@ -207,7 +266,10 @@ describe('the events of a whole session', () => {
         'token_issued',
         { clientId, subject: 'alice', grantType: 'refresh_token', scopes: ['read'], resource: `${world.base}/mcp` },
       ],
-      ['token_refused', { clientId, error: 'invalid_grant', description: expect.any(String) }],
+      [
+        'token_refused',
+        { clientId, error: 'invalid_grant', description: expect.any(String), reason: expect.any(String) },
+      ],
       ['grant_revoked', { clientId, subject: 'alice', by: 'client' }],
     ]);
     for (const { event, message } of events.messages)

@@ -56,6 +56,17 @@ function only(event: EventName): Message {
 }
 const shape = (message: Message) => JSON.parse(JSON.stringify(message)) as Record<string, unknown>;
 
+describe('what a stranger sent', () => {
+  test('forges no line of a log: what does not print is a question mark (attack 96)', async () => {
+    const issuer = 'https://x.test\r\n[FATAL] forged \u001b[31m\u202e\u2028';
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const token = `${part({ alg: 'RS256' })}.${part({ iss: issuer, exp: 4e9 })}.c2ln`;
+    const auth = remoteAuth({ baseUrl: BASE, authorizationServers: [idp.issuer], verifier: jwt() });
+    expect((await call(auth, token)).status).toBe(401);
+    expect(only('rejected').received).toBe('iss https://x.test??[FATAL] forged ?[31m??');
+  });
+});
+
 describe('accepted', () => {
   test('names source, client, subject, issuer and scopes of a JWT', async () => {
     const token = await idp.mint({ aud: RESOURCE, sub: 'user-1', client_id: 'app', scope: 'read write' });

@@ -12,6 +12,7 @@ export const SERVER_EVENTS = [
   'refresh_reused',
   'grant_revoked',
   'upstream_failed',
+  'endpoint_failed',
 ] as const;
 export type ServerEvent = (typeof SERVER_EVENTS)[number];
 export type Message = Record<string, unknown> & { request?: unknown };

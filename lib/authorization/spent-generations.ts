@@ -30,5 +30,7 @@ export function isSpentLately(
   now: number,
   windowSeconds: number,
 ): boolean {
-  return spent.some(({ from, to, at }) => from <= generation && generation <= to && now - at <= windowSeconds);
+  return spent.some(
+    ({ from, to, at }) => from <= generation && generation <= to && at <= now && now - at <= windowSeconds,
+  );
 }

@@ -57,6 +57,12 @@ export class Transactions {
     return { kind: 'waiting', transaction, take: () => this.#take(opened as Opened<Transaction>) };
   }
 
+  /** Ends a request that was approved and has not come back yet. */
+  async cancel(id: string): Promise<void> {
+    const found = await this.find(id);
+    if (found.kind === 'waiting') await found.take();
+  }
+
   async #take(opened: Opened<Transaction>): Promise<boolean> {
     const spent = await this.#records.replace(
       opened.value.id,

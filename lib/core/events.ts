@@ -56,14 +56,19 @@ export interface EventMap {
     scopes: readonly string[];
     resource: string;
   };
-  /** A token request was refused. */
-  token_refused: { clientId?: string | undefined; error: string; description: string };
+  /** A token or revocation request was refused; `reason` may say more than the client was told. */
+  token_refused: { clientId?: string | undefined; error: string; description: string; reason: string };
   /** A spent refresh token came again, too late for an honest mistake; its grant ended. */
   refresh_reused: { clientId: string; subject: string };
   /** A grant ended. */
   grant_revoked: { clientId: string; subject: string; by: 'client' | 'reuse' | 'code_replayed' | 'upstream' };
   /** The identity provider failed on one leg: `code`, `refresh`, `revoke`, `verify` or `discovery`. */
   upstream_failed: { leg: string; message: string };
+  /**
+   * An endpoint of the authorization server could not answer (500 or 503): its store failed, or a function of yours.
+   * `message` is the text of an error of this package; of any other it is name and code.
+   */
+  endpoint_failed: { endpoint: string; message: string };
   /** A key set was fetched; `url` is without its query. */
   keys_fetched: { url: string; keys: number };
   /** A key set or the discovery that leads to it failed; `message` says what was expected and what came. */
@@ -89,6 +94,7 @@ const channels = {
   refresh_reused: channel('express-mcp-auth:refresh_reused'),
   grant_revoked: channel('express-mcp-auth:grant_revoked'),
   upstream_failed: channel('express-mcp-auth:upstream_failed'),
+  endpoint_failed: channel('express-mcp-auth:endpoint_failed'),
   keys_fetched: channel('express-mcp-auth:keys_fetched'),
   keys_failed: channel('express-mcp-auth:keys_failed'),
 } satisfies Record<EventName, unknown>;
@@ -103,14 +109,18 @@ export function publish<Name extends EventName>(name: Name, request: object | un
 }
 
 const MAX_EXCERPT = 200;
+// Line ends, escape sequences of terminals, characters that turn the writing around: each could forge a line of a log.
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /**
- * What a stranger sent, cut to a length that a log line can take. Of a list only as much is written as is shown, and
- * nothing of what lies deeper: it may be as long or as deep as a token, and nobody has verified it.
+ * What a stranger sent, cut to a length that a log line can take and with a question mark for what does not print. Of
+ * a list only as much is written as is shown, and nothing of what lies deeper: it may be as long or as deep as a token,
+ * and nobody has verified it.
  */
 export function excerpt(value: unknown): string {
   const text = typeof value === 'string' ? value : Array.isArray(value) ? startOf(value) : memberText(value);
-  return text.length > MAX_EXCERPT ? `${text.slice(0, MAX_EXCERPT)}...` : text;
+  const shown = text.length > MAX_EXCERPT ? `${text.slice(0, MAX_EXCERPT)}...` : text;
+  return shown.replace(UNPRINTABLE, '?');
 }
 
 function startOf(list: readonly unknown[]): string {

@@ -4,9 +4,11 @@ import { loopbackUri, redirectProblem, type WebUri, webUri } from './redirect-sy
 export type RedirectMatcher = (uri: string) => boolean;
 
 const PATTERN = /^(https?):\/\/(\[[^\]]*\]|[^/:?#[\]]+)(?::([^/?#]*))?(\/[^?#]*)?(\?.*)?$/i;
-const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/;
-// Encoded dots, slashes and backslashes, which one server on the way may decode and the next one resolve.
-const HIDDEN_SEGMENT = /%(?:2e|2f|5c)/i;
+// Servers that know path parameters take `..;x` for a dot segment.
+const DOT_SEGMENT = /\/\.{1,2}(?:[/;]|$)/;
+// Encoded dots, slashes, backslashes, semicolons and percent signs, which one server on the way may decode and the next
+// one resolve.
+const HIDDEN_SEGMENT = /%(?:2[ef5]|3b|5c)/i;
 
 /**
  * An operator's entry for redirect URIs: an exact URI, or a pattern in which `*` is the whole left-most label of the

@@ -86,7 +86,10 @@ export interface RateLimitOptions {
   readonly token?: RateLimit | undefined;
   /** Default 300 a minute. */
   readonly revoke?: RateLimit | undefined;
-  /** A store of express-rate-limit, where replicas count together. */
+  /**
+   * A store of express-rate-limit, where replicas count together: one for all routes. While it fails they answer 503.
+   * Default: the memory of this process.
+   */
   readonly store?: object | undefined;
 }
 

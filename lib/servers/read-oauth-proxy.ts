@@ -80,7 +80,7 @@ export function readOAuthProxy(given: unknown) {
     consent: readConsent(options, clients),
     clients,
     lifetimes: readLifetimes(options),
-    secrets: readSecrets(options, upstream.clientSecrets, warn),
+    secrets: readSecrets(options, upstream, warn),
     store: readStore(options, now, warn),
     invalidGrantStatus: readInvalidGrantStatus(options),
     rateLimits: readRateLimits(options, clients.registration, warn),

@@ -43,5 +43,12 @@ export function readRateLimits(
       () =>
         `oauthProxy: rate limits count in this process only. With several replicas set rateLimit.store to a store of express-rate-limit, or rateLimit: false behind a gateway that limits.`,
     );
-  return { limits: Object.fromEntries(limits) as RateLimits['limits'], store: given.raw('store') };
+  return { limits: Object.fromEntries(limits) as RateLimits['limits'], store: readCounters(given) };
+}
+
+function readCounters(given: Options): unknown {
+  const store = given.raw('store');
+  if (store !== undefined && typeof (store as { increment?: unknown } | null)?.increment !== 'function')
+    given.fail('store', 'has no method increment', 'Pass a store of express-rate-limit.');
+  return store;
 }

@@ -68,7 +68,8 @@ export function readUpstream(options: Options, { redirectUri, fetch, now }: Upst
   const clientId =
     upstream.string('clientId') ??
     upstream.fail('clientId', 'is missing', 'It is the ID of the app registered at the provider.');
-  const clientSecrets = readSecrets(upstream);
+  const clientSecrets = upstream.oneOrMore('clientSecret') ?? [];
+  const jwksUri = endpoint(upstream, 'jwksUri');
   const timeoutMs = upstream.number('timeoutMs', { min: 1, max: 120_000, fallback: 10_000 });
   const issuer = issuerOf(upstream);
   const verifier = readVerifier(options);
@@ -87,18 +88,13 @@ export function readUpstream(options: Options, { redirectUri, fetch, now }: Upst
     redirectUri,
     ...(verifier === undefined
       ? {
-          verifier: idTokenVerifier(upstream, options, { issuer, clientId, fetch, now }),
+          verifier: idTokenVerifier(options, { issuer, jwksUri, clientId, fetch, now }),
           verifies: 'id_token' as const,
         }
       : { verifier, verifies: 'access_token' as const }),
     fetch,
     now,
   };
-}
-
-function readSecrets(upstream: Options): readonly string[] {
-  const secrets = upstream.oneOrMore('clientSecret') ?? [];
-  return secrets;
 }
 
 function issuerOf(upstream: Options): string | undefined {
@@ -198,14 +194,20 @@ function readVerifier(options: Options): Auth | undefined {
 
 /** The ID token says who signed in; it is a token for us as a client, so the audience is our ID there. */
 function idTokenVerifier(
-  upstream: Options,
   options: Options,
   {
     issuer,
+    jwksUri,
     clientId,
     fetch,
     now,
-  }: { issuer: string | undefined; clientId: string; fetch: Fetch | undefined; now: () => number },
+  }: {
+    issuer: string | undefined;
+    jwksUri: string | undefined;
+    clientId: string;
+    fetch: Fetch | undefined;
+    now: () => number;
+  },
 ): Auth {
   if (issuer === undefined)
     options.fail(
@@ -213,7 +215,6 @@ function idTokenVerifier(
       'is missing, and without upstream.issuer there is no ID token to tell who signed in',
       'Say who an upstream token belongs to, for example with customVerifier({ verify }).',
     );
-  const jwksUri = upstream.string('jwksUri');
   return jwtVerifier({
     issuer,
     audience: clientId,

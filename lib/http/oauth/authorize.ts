@@ -78,17 +78,22 @@ function isPageless(
     case 'dangerouslySkip':
       return true;
     case 'remember': {
-      // Another site that sends the browser here is not the person who approved (AS-in-the-middle).
-      const isOwnNavigation = ['same-origin', 'same-site', 'none'].includes(String(req.headers['sec-fetch-site']));
       const cookie = cookies.remembered(req);
       return (
-        isOwnNavigation &&
+        isOwnNavigation(req) &&
         cookie !== undefined &&
         mayBeRemembered(redirectUri, server.redirects.isLoopback) &&
         server.remembered.includes(cookie, server.remembered.consentOf(client, redirectUri, request))
       );
     }
   }
+}
+
+// Another site that sends the browser here is not the person who approved (AS-in-the-middle), and neither is an image
+// or a frame in a page of a sibling site. Browsers that send the one header send the other.
+function isOwnNavigation({ headers }: IncomingMessage): boolean {
+  const { 'sec-fetch-site': site, 'sec-fetch-dest': dest = 'document' } = headers;
+  return ['same-origin', 'same-site', 'none'].includes(String(site)) && dest === 'document';
 }
 
 /** Anybody on the machine can be a loopback client, and any program can take a private scheme. */

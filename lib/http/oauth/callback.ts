@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { redirectUriOf } from '../../authorization/authorization-request.js';
 import { OAuthFailure } from '../../authorization/oauth-failure.js';
+import { errorText } from '../../core/error-text.js';
 import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
 import { clientRedirect, redirect } from './answers.js';
@@ -60,5 +61,7 @@ function failureOf(error: unknown): OAuthFailure {
     return new OAuthFailure('temporarily_unavailable', 'The sign-in could not be finished right now.', {
       reason: error.message,
     });
-  return new OAuthFailure('server_error', 'The sign-in could not be finished.', { reason: 'an unexpected error' });
+  return new OAuthFailure('server_error', 'The sign-in could not be finished.', {
+    reason: errorText(error),
+  });
 }

@@ -8,7 +8,7 @@ import { mayBeRemembered } from './authorize.js';
 import { type FrontChannel, mayAnswerAt, sendMessage, startSignIn } from './front-channel.js';
 import { readForm } from './read-params.js';
 
-/** The answer of the consent page. Approving twice is approving once; nothing is stored for a denial. */
+/** The answer of the consent page. Approving twice is approving once; a denial stores nothing and ends what was allowed before. */
 export async function consent(req: IncomingMessage, res: ServerResponse, front: FrontChannel): Promise<void> {
   const { server, cookies } = front;
   if (isCrossSite(req, server.endpoints.baseUrl)) return refuseForm(req, res, front);
@@ -52,6 +52,11 @@ export async function consent(req: IncomingMessage, res: ServerResponse, front: 
       }));
       return startSignIn(req, res, front, { client, request, redirectUri, isApproved: true });
     case 'deny':
+      // Who has allowed it, gone back and changed their mind has not allowed anything. Only then is there a cookie.
+      if (cookies.binding(req, request.id) !== undefined) {
+        await server.transactions.cancel(request.id);
+        cookies.clearBinding(res, request.id);
+      }
       publish('consent_denied', req, () => ({ clientId: client.id }));
       return deny(
         res,

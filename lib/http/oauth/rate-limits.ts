@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RateLimitRequestHandler, Store } from 'express-rate-limit';
+import type { Options, RateLimitRequestHandler, Store } from 'express-rate-limit';
 import type { RateLimitName, RateLimits } from '../../authorization/authorization-server.js';
+import { UnavailableError } from '../../core/errors.js';
 import { sendUncached } from './answers.js';
 
 interface AddressedRequest extends IncomingMessage {
@@ -15,20 +16,52 @@ const SHARED_FACTOR = 10;
 /** Counts a request; answers it with 429 and says so when there were too many. */
 export type Limiter = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;
 
-/** The limiter of one route. express-rate-limit is loaded with the first request to it. */
-export function rateLimiter(name: RateLimitName, { limits, store }: RateLimits): Limiter {
-  let loading: Promise<RateLimitRequestHandler> | undefined;
-  return async (req, res) => {
-    loading ??= load(name, limits[name], store as Store | undefined);
-    const handler = await loading;
-    return new Promise((resolve, reject) => {
-      // Answered, or the client has left: either way there is nothing more to do.
-      res.once('close', () => resolve(true));
-      // Structural stand-ins: the limiter only reads what every request has.
-      const next = (error?: unknown) => (error === undefined ? resolve(false) : reject(error));
-      Promise.resolve(handler(req as never, res as never, next as never)).catch(reject);
-    });
+/** A limiter for each route. express-rate-limit is loaded with the first request to one. */
+export function rateLimiters({ limits, store }: RateLimits): (name: RateLimitName) => Limiter {
+  const share = store === undefined ? undefined : sharing(store as Store, limits);
+  return name => {
+    let loading: Promise<RateLimitRequestHandler> | undefined;
+    return async (req, res) => {
+      loading ??= load(name, limits[name], share?.(limits[name].windowSeconds));
+      const handler = await loading;
+      return new Promise((resolve, reject) => {
+        // Answered, or the client has left: either way there is nothing more to do.
+        res.once('close', () => resolve(true));
+        // Structural stand-ins: the limiter only reads what every request has.
+        const next = (error?: unknown) => (error === undefined ? resolve(false) : reject(error));
+        Promise.resolve(handler(req as never, res as never, next as never)).catch(reject);
+      });
+    };
   };
+}
+
+/**
+ * The operator's store for all routes. Such a store knows one window, the last that it was told; so it is told the
+ * longest, once, and the window that a request falls into is part of its key.
+ */
+function sharing(store: Store, limits: RateLimits['limits']): (windowSeconds: number) => Store {
+  const longest = Math.max(...Object.values(limits).map(({ windowSeconds }) => windowSeconds));
+  const windowMs = longest * 1_000;
+  let isTold = false;
+  return windowSeconds => ({
+    init(options: Options) {
+      if (isTold) return;
+      isTold = true;
+      return store.init?.({ ...options, windowMs });
+    },
+    async increment(key) {
+      const end = (Math.floor(Date.now() / 1_000 / windowSeconds) + 1) * windowSeconds;
+      try {
+        const { totalHits } = await store.increment(`${key} ${end}`);
+        return { totalHits, resetTime: new Date(end * 1_000) };
+      } catch (cause) {
+        throw new UnavailableError('the store of the rate limits failed', { cause });
+      }
+    },
+    // Never called: every request counts, and no count is taken back.
+    decrement() {},
+    resetKey() {},
+  });
 }
 
 async function load(

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AuthorizationServer } from '../../authorization/authorization-server.js';
+import type { ClientDirectory } from '../../authorization/authorization-server.js';
 import { OAuthFailure } from '../../authorization/oauth-failure.js';
 import { publish } from '../../core/events.js';
 import { sendUncached } from './answers.js';
@@ -9,11 +9,10 @@ import { BodyTooLarge, readJson } from './read-params.js';
 export async function register(
   req: IncomingMessage,
   res: ServerResponse,
-  { clients }: AuthorizationServer,
+  issue: NonNullable<ClientDirectory['register']>,
 ): Promise<void> {
   try {
-    const result = await clients.register?.(await readJson(req));
-    if (result === undefined) return sendUncached(req, res, 404, { error: 'not_found' });
+    const result = await issue(await readJson(req));
     if ('error' in result)
       return sendUncached(req, res, 400, { error: result.error, error_description: result.description });
     const { client, answer } = result;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthorizationServer, Endpoints, RateLimitName } from '../../authorization/authorization-server.js';
 import { OAuthFailure } from '../../authorization/oauth-failure.js';
+import { errorText } from '../../core/error-text.js';
 import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
 import { allowAnyOrigin, answerPreflight } from '../cors.js';
@@ -12,7 +13,7 @@ import { callback } from './callback.js';
 import { consent } from './consent.js';
 import { serverCookies } from './cookies.js';
 import { sendMessage } from './front-channel.js';
-import { type Limiter, rateLimiter } from './rate-limits.js';
+import { type Limiter, rateLimiters } from './rate-limits.js';
 import { register } from './register.js';
 import { revoke, token } from './token.js';
 
@@ -75,14 +76,15 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
             name: 'register',
             methods: ['POST'],
             limit: 'register',
-            endpoint: register_(server),
+            endpoint: (req: IncomingMessage, res: ServerResponse) => register(req, res, canRegister),
             isBackChannel: true,
           } as const,
         ]),
   ];
   const limiters = new Map<RateLimitName, Limiter>();
-  if (server.rateLimits !== undefined)
-    for (const { limit } of routes) if (limit !== undefined) limiters.set(limit, rateLimiter(limit, server.rateLimits));
+  const limiterOf = server.rateLimits && rateLimiters(server.rateLimits);
+  for (const { limit } of routes)
+    if (limit !== undefined && limiterOf !== undefined) limiters.set(limit, limiterOf(limit));
 
   const run = async (route: Route, req: IncomingMessage, res: ServerResponse): Promise<void> => {
     try {
@@ -91,6 +93,8 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
       if (limiter !== undefined && (await limiter(req, res))) return;
       await route.endpoint(req, res);
     } catch (error) {
+      if (!(error instanceof OAuthFailure))
+        publish('endpoint_failed', req, () => ({ endpoint: route.name, message: errorText(error) }));
       if (res.headersSent) return void res.destroy();
       if (route.isBackChannel) return answerFault(req, res, server, error);
       await answerFaultWithPage(req, res, front, error);
@@ -108,10 +112,6 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
     run(route, req, res).catch(() => res.destroy());
     return true;
   };
-}
-
-function register_(server: AuthorizationServer): Endpoint {
-  return (req, res) => register(req, res, server);
 }
 
 /** With and without the path of the base URL, which a proxy in front may have taken off; and below a mount. */
@@ -134,7 +134,6 @@ function answerFault(req: IncomingMessage, res: ServerResponse, server: Authoriz
   if (error instanceof OAuthFailure) {
     sendFailure(req, res, error, server);
   } else if (error instanceof UnavailableError) {
-    publish('token_refused', req, () => ({ error: 'temporarily_unavailable', description: error.message }));
     sendUnavailable(req, res, error);
   } else {
     sendUncached(req, res, 500, { error: 'server_error', error_description: 'Something went wrong here.' });

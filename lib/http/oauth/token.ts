@@ -94,14 +94,15 @@ async function asClient(
       server.clients.find(id),
     );
     usedBasic = answer.usedBasic;
-    if (!('client' in answer)) throw new OAuthFailure(answer.error, answer.description);
+    if (!('client' in answer)) throw new OAuthFailure(answer.error, answer.description, { reason: answer.reason });
     clientId = answer.client.id;
     if (!(await server.clients.isAllowed(answer.client)))
       throw new OAuthFailure('unauthorized_client', 'This client may not be used here.');
     await work(answer.client, params);
   } catch (failure) {
     if (!(failure instanceof OAuthFailure)) throw failure;
-    publish('token_refused', req, () => ({ clientId, error: failure.code, description: failure.message }));
+    const { code: error, message: description, reason } = failure;
+    publish('token_refused', req, () => ({ clientId, error, description, reason }));
     sendFailure(req, res, failure, server, usedBasic);
   }
 }

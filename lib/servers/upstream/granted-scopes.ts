@@ -1,3 +1,5 @@
+import { ConfigError } from '../../core/errors.js';
+import { kindOf } from '../../core/options.js';
 import { parseScopes, unique } from '../../oauth/scope.js';
 import type { GrantScopes, UpstreamConfig } from './upstream-config.js';
 
@@ -29,7 +31,12 @@ export async function grantedOf(
   }
   const upstream = reported === undefined ? requestedUpstream(config, consented) : parseScopes(reported);
   const translate = typeof scopes === 'function' ? scopes : (list: readonly string[]) => list;
-  const byUpstream = consented.filter(scope => translate([scope]).every(asked => upstream.includes(asked)));
+  const byUpstream = consented.filter(scope => {
+    const asked = translate([scope]);
+    // Nothing that a person could lack upstream stands for this scope: again the operator decides, or the defaults do.
+    if (asked.length === 0) return grantScopes !== undefined || defaultScopes.includes(scope);
+    return asked.every(one => upstream.includes(one));
+  });
   if (grantScopes === undefined) return byUpstream;
   const granted = await decide(grantScopes, identity, consented);
   return byUpstream.filter(scope => granted.includes(scope));
@@ -41,6 +48,12 @@ async function decide(
   ...[identity, consented]: Parameters<GrantScopes>
 ): Promise<readonly string[]> {
   const granted: unknown = await grantScopes(identity, consented);
-  if (!Array.isArray(granted)) throw new TypeError('grantScopes must answer a list of scopes');
+  if (!Array.isArray(granted))
+    throw new ConfigError(
+      'oauthProxy',
+      'grantScopes',
+      `must answer a list of scopes, got ${kindOf(granted)}`,
+      'Return an array of strings.',
+    );
   return granted as readonly string[];
 }

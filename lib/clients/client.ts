@@ -1,7 +1,5 @@
 import type { ClientMetadata } from '../oauth/client-metadata.js';
 
-export type { ClientAuthMethod, ClientMetadata } from '../oauth/client-metadata.js';
-
 /** How a client came to be known here; anybody can bring about the first two. */
 export type ClientOrigin = 'stateless' | 'stored' | 'preRegistered';
 

@@ -38,7 +38,7 @@ const MEMBERS = [
   'grant_types',
   'response_types',
 ];
-const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'];
+const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const;
 // RFC 6749 appendix A.1.
 const CLIENT_ID = /^[\x20-\x7e]{1,2048}$/;
 
@@ -59,7 +59,7 @@ export function preRegisteredClients(
   const clients = new Map<string, Client>();
   for (const [index, entry] of given.entries()) {
     const read = new Options(factory, entry, MEMBERS, `${option}[${index}]`);
-    const client = readClient(read, entry as object);
+    const client = readClient(read);
     if (clients.has(client.id))
       read.fail('client_id', 'is the id of two clients', 'Give each client an id of its own.');
     clients.set(client.id, client);
@@ -67,25 +67,18 @@ export function preRegisteredClients(
   return clients;
 }
 
-function readClient(read: Options, entry: object): Client {
+function readClient(read: Options): Client {
   const id = read.string('client_id');
   if (id === undefined) read.fail('client_id', 'is missing', 'Name the client.');
   if (!CLIENT_ID.test(id))
     read.fail('client_id', 'holds more than 2,048 characters, or others than printable ASCII', 'Choose another id.');
-  const secret = readSecret(read, entry);
+  const secret = readSecret(read);
   const metadata = deepFreeze(readMetadata(read, secret !== undefined));
   const digests = secret === undefined ? [] : [secretDigest(secret)];
   return { id, origin: 'preRegistered', metadata, issuedAt: undefined, isSecret: secretMatcher(digests) };
 }
 
-function readSecret(read: Options, entry: object): string | undefined {
-  // An environment variable that is not set would make the client a public one.
-  if (Object.hasOwn(entry, 'client_secret') && !read.has('client_secret'))
-    read.fail(
-      'client_secret',
-      'is undefined',
-      'Leave it out, or check that the environment variable behind it is set.',
-    );
+function readSecret(read: Options): string | undefined {
   const secret = read.string('client_secret');
   if (secret !== undefined && secret.length > MAX_SECRET_LENGTH)
     read.fail('client_secret', `is longer than ${MAX_SECRET_LENGTH} characters`, 'Choose a shorter one.');
@@ -94,7 +87,7 @@ function readSecret(read: Options, entry: object): string | undefined {
 
 function readMetadata(read: Options, hasSecret: boolean): ClientMetadata {
   const method = readAuthMethod(read, hasSecret);
-  const applicationType = oneOf(read, 'application_type', ['native', 'web']) as ClientMetadata['application_type'];
+  const applicationType = read.oneOf('application_type', ['native', 'web']);
   readTypes(read, 'grant_types', ['authorization_code', 'refresh_token']);
   readTypes(read, 'response_types', ['code']);
   const name = read.string('client_name');
@@ -112,11 +105,11 @@ function readMetadata(read: Options, hasSecret: boolean): ClientMetadata {
 
 function readAuthMethod(read: Options, hasSecret: boolean): ClientAuthMethod {
   const option = 'token_endpoint_auth_method';
-  const method = oneOf(read, option, AUTH_METHODS) ?? (hasSecret ? 'client_secret_basic' : 'none');
+  const method = read.oneOf(option, AUTH_METHODS) ?? (hasSecret ? 'client_secret_basic' : 'none');
   if (method === 'none' && hasSecret)
     read.fail(option, 'is none beside a client_secret', 'Remove one of the two: a public client has no secret.');
   if (method !== 'none' && !hasSecret) read.fail(option, `is ${method} without a client_secret`, 'Give the secret.');
-  return method as ClientAuthMethod;
+  return method;
 }
 
 function readRedirectUris(read: Options, hasSecret: boolean, type: ClientMetadata['application_type']) {
@@ -153,11 +146,4 @@ function readTypes(read: Options, option: string, known: readonly string[]): voi
     read.fail(option, 'holds a type that this server does not have', `It may hold ${known.join(' and ')}.`);
   const [required = ''] = known;
   if (types !== undefined && !types.includes(required)) read.fail(option, `does not hold ${required}`, 'Add it.');
-}
-
-function oneOf(read: Options, option: string, values: readonly string[]): string | undefined {
-  const value = read.string(option);
-  if (value !== undefined && !values.includes(value))
-    read.fail(option, `must be one of ${values.join(', ')}`, 'Leave it out for the default.');
-  return value;
 }

@@ -1,7 +1,7 @@
 import { ConfigError } from './errors.js';
 
 /** Options that open a door when they are empty by accident: present but `undefined` is an error for them. */
-const NEVER_UNDEFINED = new Set(['secret', 'publicKey', 'jwks', 'clientSecret', 'secrets']);
+const NEVER_UNDEFINED = new Set(['secret', 'publicKey', 'jwks', 'clientSecret', 'client_secret', 'secrets']);
 
 export interface NumberRule {
   readonly min: number;
@@ -76,6 +76,16 @@ export class Options {
     return value;
   }
 
+  /** One of a few values. */
+  oneOf<const Value extends string | number | boolean>(option: string, values: readonly Value[]): Value | undefined {
+    const value = this.#given[option];
+    if (value !== undefined && !values.includes(value as Value)) {
+      const came = typeof value === 'number' || /^[\w-]{1,40}$/.test(String(value)) ? String(value) : kindOf(value);
+      this.fail(option, `must be one of ${values.join(', ')}, got ${came}`, 'Leave it out for the default.');
+    }
+    return value as Value | undefined;
+  }
+
   number(option: string, rule: NumberRule): number {
     const value = this.#given[option];
     if (value === undefined) return rule.fallback;
@@ -139,7 +149,7 @@ export function kindOf(value: unknown): string {
   if (typeof value === 'string') return value.trim() === '' ? 'an empty string' : 'a string';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (Number.isNaN(value)) return 'NaN';
-  return typeof value === 'object' || typeof value === 'undefined' ? `an ${typeof value}` : `a ${typeof value}`;
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 function usage(known: readonly string[]): string {

@@ -1,6 +1,6 @@
 import type { AllowClient } from '../authorization/client-directory.js';
 import { preRegisteredClients } from '../clients/pre-registered.js';
-import { kindOf, type Options } from '../core/options.js';
+import type { Options } from '../core/options.js';
 import { type RedirectPolicy, type RedirectPolicyOptions, redirectPolicy } from '../oauth/redirect-uri.js';
 import { LATER } from './later.js';
 
@@ -14,13 +14,7 @@ export function readClients(options: Options) {
     'preRegistered',
     'allow',
   ]);
-  const registration = clients.raw('registration') ?? 'stateless';
-  if (registration !== 'stateless' && registration !== 'stored' && registration !== false)
-    clients.fail(
-      'registration',
-      `must be 'stateless', 'stored' or false, got ${kindOf(registration)}`,
-      'Choose one of them.',
-    );
+  const registration = clients.oneOf('registration', ['stateless', 'stored', false]) ?? 'stateless';
   if (clients.boolean('clientIdDocuments') === true) clients.fail('clientIdDocuments', LATER, 'Leave it out for now.');
   const uris = clients.nested('redirectUris', ['allow', 'only']);
   const patterns = {
@@ -30,7 +24,7 @@ export function readClients(options: Options) {
   };
   const preRegistered = preRegisteredClients('oauthProxy', clients.raw('preRegistered'));
   return {
-    registration: registration as 'stateless' | 'stored' | false,
+    registration,
     preRegistered,
     allow: clients.function<AllowClient>('allow'),
     hasOnly: patterns.only !== undefined,

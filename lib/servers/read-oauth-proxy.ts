@@ -1,7 +1,7 @@
-import type { ConsentMode, ConsentRules, ConsentView, Endpoints } from '../authorization/authorization-server.js';
+import type { ConsentRules, ConsentView, Endpoints } from '../authorization/authorization-server.js';
 import type { TokenLifetimes } from '../authorization/lifetimes.js';
 import { COMPOSITION_OPTIONS, publicUrl, readScopes, readSettings } from '../composition/options.js';
-import { kindOf, Options } from '../core/options.js';
+import { Options } from '../core/options.js';
 import { warnings } from '../core/warnings.js';
 import type { Fetch } from '../net/fetch-json.js';
 import { isMcpPath } from '../oauth/mcp-path.js';
@@ -82,7 +82,7 @@ export function readOAuthProxy(given: unknown) {
     lifetimes: readLifetimes(options),
     secrets: readSecrets(options, upstream, warn),
     store: readStore(options, now, warn),
-    invalidGrantStatus: readInvalidGrantStatus(options),
+    invalidGrantStatus: options.oneOf('invalidGrantStatus', [400, 401]) ?? 401,
     rateLimits: readRateLimits(options, clients.registration, warn),
     now,
   };
@@ -122,13 +122,7 @@ function path(options: Options, option: string): string | undefined {
 }
 
 function readConsent(options: Options, clients: { registration: unknown; hasOnly: boolean }): ConsentRules {
-  const mode = options.raw('consent') ?? 'always';
-  if (typeof mode !== 'string' || !['always', 'remember', 'external', 'dangerouslySkip'].includes(mode))
-    options.fail(
-      'consent',
-      `is ${typeof mode === 'string' ? JSON.stringify(mode) : kindOf(mode)}`,
-      'Choose always, remember, external or dangerouslySkip.',
-    );
+  const mode = options.oneOf('consent', ['always', 'remember', 'external', 'dangerouslySkip']) ?? 'always';
   // Somebody could register a client of their own and send a person through: the provider would name this app, not theirs.
   if (mode === 'external' && clients.registration !== false && !clients.hasOnly)
     options.fail(
@@ -140,7 +134,7 @@ function readConsent(options: Options, clients: { registration: unknown; hasOnly
   if (typeof csp === 'string' && !/^[\x20-\x7e]+$/.test(csp))
     options.fail('consentCsp', 'holds characters that no header can carry', 'Write the policy in one line of ASCII.');
   return {
-    mode: mode as ConsentMode,
+    mode,
     page: options.function<(view: ConsentView) => string | Promise<string>>('consentPage'),
     csp,
   };
@@ -163,11 +157,4 @@ function readLifetimes(options: Options): TokenLifetimes {
     transactionTtlSeconds: tokens.number('transactionTtlSeconds', { min: 10, max: DAY, fallback: 600 }),
     refreshReuseSeconds: tokens.number('refreshReuseSeconds', { min: 0, max: 3_600, fallback: 30 }),
   };
-}
-
-function readInvalidGrantStatus(options: Options): 400 | 401 {
-  const status = options.raw('invalidGrantStatus') ?? 401;
-  if (status !== 400 && status !== 401)
-    options.fail('invalidGrantStatus', 'must be 400 or 401', '401 is what MCP clients know, 400 what RFC 6749 says.');
-  return status;
 }

@@ -81,7 +81,7 @@ export function readUpstream(options: Options, { redirectUri, fetch, now }: Upst
     clientAuthMethod: readAuthMethod(upstream, clientSecrets),
     scopes: typeof upstream.raw('scopes') === 'function' ? upstream.function('scopes') : readScopes(upstream, 'scopes'),
     pkce: upstream.boolean('pkce') ?? true,
-    resourceParam: readResourceParam(upstream),
+    resourceParam: upstream.oneOf('resourceParam', ['resource', 'audience', false]) ?? false,
     authorizationParams: readParams(upstream, 'authorizationParams'),
     tokenParams: readParams(upstream, 'tokenParams'),
     timeoutMs,
@@ -129,7 +129,6 @@ function readEndpoints(
     tokenEndpoint: endpoint(upstream, 'tokenEndpoint') as string,
     revocationEndpoint,
     promisesIss: false,
-    scopesSupported: [],
   });
 }
 
@@ -141,33 +140,18 @@ function endpoint(upstream: Options, option: string): string | undefined {
 }
 
 function readAuthMethod(upstream: Options, secrets: readonly string[]): UpstreamAuthMethod {
-  const method = upstream.string('clientAuthMethod') ?? (secrets.length === 0 ? 'none' : 'client_secret_basic');
-  if (method === 'private_key_jwt')
+  if (upstream.raw('clientAuthMethod') === 'private_key_jwt')
     upstream.fail(
       'clientAuthMethod',
       'is private_key_jwt, which comes in a later version',
       'Use client_secret_basic or client_secret_post for now.',
     );
-  if (method !== 'none' && method !== 'client_secret_basic' && method !== 'client_secret_post')
-    upstream.fail(
-      'clientAuthMethod',
-      `is ${JSON.stringify(method)}`,
-      'Choose client_secret_basic, client_secret_post or none.',
-    );
+  const method =
+    upstream.oneOf('clientAuthMethod', ['client_secret_basic', 'client_secret_post', 'none']) ??
+    (secrets.length === 0 ? 'none' : 'client_secret_basic');
   if (method !== 'none' && secrets.length === 0)
     upstream.fail('clientSecret', 'is missing', `${method} needs one; a public client has clientAuthMethod none.`);
   return method;
-}
-
-function readResourceParam(upstream: Options): 'resource' | 'audience' | false {
-  const value = upstream.raw('resourceParam') ?? false;
-  if (value !== 'resource' && value !== 'audience' && value !== false)
-    upstream.fail(
-      'resourceParam',
-      `must be 'resource', 'audience' or false, got ${kindOf(value)}`,
-      'Choose what the provider understands.',
-    );
-  return value;
 }
 
 function readParams(upstream: Options, option: string): Readonly<Record<string, string>> {

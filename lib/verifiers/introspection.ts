@@ -1,7 +1,7 @@
 import { readScopes } from '../composition/options.js';
 import type { Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
-import { kindOf, Options } from '../core/options.js';
+import { Options } from '../core/options.js';
 import { isPromise } from '../core/promise.js';
 import { type Answer, type Binding, type Claim, FOREIGN, reject } from '../core/source.js';
 import type { Token } from '../core/token.js';
@@ -78,7 +78,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): Au
     url: readUrl(read),
     clientId: required(read, 'clientId'),
     clientSecret: required(read, 'clientSecret'),
-    method: readMethod(read),
+    method: read.oneOf('clientAuthMethod', ['client_secret_basic', 'client_secret_post']) ?? 'client_secret_basic',
     cacheTtlSeconds: read.number('cacheTtlSeconds', { min: 0, max: 86_400, fallback: 30 }),
     maxCacheEntries: Math.floor(read.number('maxCacheEntries', { min: 0, max: 10_000_000, fallback: 10_000 })),
     timeoutMs: read.number('timeoutMs', { min: 1, max: 120_000, fallback: 5_000 }),
@@ -136,15 +136,8 @@ function readUrl(read: Options): string {
   return url;
 }
 
-function readMethod(read: Options): 'client_secret_basic' | 'client_secret_post' {
-  const method = read.string('clientAuthMethod') ?? 'client_secret_basic';
-  if (method !== 'client_secret_basic' && method !== 'client_secret_post')
-    read.fail('clientAuthMethod', `is ${JSON.stringify(method)}`, 'Choose client_secret_basic or client_secret_post.');
-  return method;
-}
-
 function required(read: Options, option: string): string {
-  return read.string(option) ?? read.fail(option, `is ${kindOf(undefined)}`, 'It is required.');
+  return read.string(option) ?? read.fail(option, 'is missing', 'It is required.');
 }
 
 function judgeIssuer(claims: Claims, issuer: string | undefined): Rejection | null {

@@ -33,7 +33,6 @@ type Context = {
   as: AuthorizationServer;
   client: Client;
   auth: ClientAuth;
-  notes: AnswerNotes;
   options: object;
 };
 
@@ -91,7 +90,7 @@ export class TokenEndpoint {
     const notes: AnswerNotes = { scope: undefined, idToken: undefined, refreshExpiresIn: undefined };
     const { signal, done } = deadline(this.#config.timeoutMs);
     try {
-      const answer = await work({ oauth, notes, ...(await this.#context(oauth, notes, signal, leg)) });
+      const answer = await work({ oauth, ...(await this.#context(oauth, notes, signal, leg)) });
       const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn } = answer;
       return { accessToken, refreshToken, expiresIn, notes };
     } catch (error) {

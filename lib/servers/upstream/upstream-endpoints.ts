@@ -11,7 +11,6 @@ export interface UpstreamEndpoints {
   readonly revocationEndpoint: string | undefined;
   /** Whether the provider promises `iss` in its answers (RFC 9207): then one without it is refused. */
   readonly promisesIss: boolean;
-  readonly scopesSupported: readonly string[];
 }
 
 export type ResolveEndpoints = () => Promise<UpstreamEndpoints>;
@@ -52,9 +51,6 @@ export function discoveredEndpoints(options: {
               ? undefined
               : urlMember(document, 'revocation_endpoint', issuer)),
           promisesIss: document.authorization_response_iss_parameter_supported === true,
-          scopesSupported: Array.isArray(document.scopes_supported)
-            ? document.scopes_supported.filter(scope => typeof scope === 'string')
-            : [],
         }),
       });
       known = { endpoints, at: now() };

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { UnavailableError } from 'express-mcp-auth';
-import type { OAuthClient } from '../support/oauth-client.js';
+import { OAuthClient } from '../support/oauth-client.js';
 import { closeAll, type ProxyApp, proxyApp } from '../support/proxy-app.js';
 import { recordServerEvents } from '../support/server-events.js';
 
@@ -184,5 +184,38 @@ describe('upstream.scopes as a fixed list, which says nothing about ours', () =>
     expect(events.of('sign_in_refused')).toEqual([{ clientId: client.id, reason: expect.stringContaining(reason) }]);
     expect(JSON.stringify(events.messages)).not.toContain('ldap');
     expect(world.store.live.size).toBe(1);
+  });
+});
+
+describe('the scope of a client that the operator registered', () => {
+  const REDIRECT = 'https://bot.example.com/cb';
+  const register = async (scope: string | undefined, options: Record<string, unknown> = {}) => {
+    const bot = { client_id: 'bot', redirect_uris: [REDIRECT], ...(scope !== undefined && { scope }) };
+    world = await proxyApp({
+      options: { defaultScopes: ['read', 'write'], requiredScopes: [], clients: { preRegistered: [bot] }, ...options },
+    });
+    client = new OAuthClient({ base: world.base, rewrite: world.rewrite }, { id: 'bot', redirectUri: REDIRECT });
+  };
+
+  // It is the operator's client, so the answer goes there without a page in between.
+  const refusal = async (scope?: string) => (await client.authorize({ scope })).location?.searchParams.get('error');
+
+  test('is all that it gets, asked for or not (attack 81)', async () => {
+    await register('read');
+    expect(await granted()).toEqual(['read']);
+    expect(await granted('read')).toEqual(['read']);
+    expect(await refusal('read write')).toBe('invalid_scope');
+    expect(events.of('sign_in_refused').map(each => each.reason)).toEqual([expect.stringContaining('"write"')]);
+  });
+
+  test('does not do for a resource that requires more', async () => {
+    await register('read', { requiredScopes: ['write'] });
+    expect(await refusal('read')).toBe('invalid_scope');
+    expect(await refusal()).toBe('invalid_scope');
+  });
+
+  test('left out limits nothing', async () => {
+    await register(undefined);
+    expect(await granted()).toEqual(['read', 'write']);
   });
 });

@@ -82,6 +82,14 @@ export const mutations = [
     pattern: 'attack 81',
   },
   {
+    name: 'scopes: the scope of a pre-registered client limits nothing',
+    file: 'authorization/scope-rules.ts',
+    find: "return origin === 'preRegistered' ?",
+    replace: "return origin === 'stored' ?",
+    tests: ['authorization/scopes.test.ts'],
+    pattern: 'attack 81',
+  },
+  {
     name: 'keys: a guess at a short client secret costs nothing',
     file: 'servers/read-storage.ts',
     find: 'if (secret.length >= GUESSABLE) return secret;',

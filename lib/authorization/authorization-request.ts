@@ -97,7 +97,7 @@ export function readAuthorizationRequest(params: Params, context: RequestContext
     clientId: context.client.id,
     redirect: context.redirect,
     ...(state !== undefined && { state }),
-    scopes: context.scopes.ofRequest(params.get('scope'), served),
+    scopes: context.scopes.ofRequest(params.get('scope'), served, context.client),
     resource: served.resource,
     codeChallenge,
     expiresAt: Math.floor(context.now() / 1_000) + context.transactionTtlSeconds,

@@ -19,6 +19,7 @@ export interface PreRegisteredClient {
   readonly client_name?: string;
   readonly client_uri?: string;
   readonly application_type?: 'native' | 'web';
+  /** All that it may ask for, separated by spaces. Default: whatever this server supports. */
   readonly scope?: string;
   /** Must hold `authorization_code`; may hold `refresh_token`. */
   readonly grant_types?: readonly string[];

@@ -186,7 +186,6 @@ describe('a ConfigError names the option', () => {
     ['upstream.clientSecret', { clientSecret: GONE, clientAuthMethod: 'client_secret_post' }],
     ['upstream.issuer', { authorizationEndpoint: GONE }],
     ['upstream.issuer', { tokenEndpoint: GONE }],
-    ['upstream.issuer', { issuer: 'login.example.com', authorizationEndpoint: GONE, tokenEndpoint: GONE }],
     ['upstream.authorizationEndpoint', { issuer: 'https://login.example.com' }],
     ['upstream.authorizationEndpoint', { authorizationEndpoint: 'http://login.example.com/authorize' }],
     ['upstream.authorizationEndpoint', { authorizationEndpoint: 'https://login.example.com/authorize#x' }],
@@ -207,6 +206,18 @@ describe('a ConfigError names the option', () => {
     ['upstream.tokenUrl', { tokenUrl: 'https://login.example.com/token' }],
   ])('%s: %j', async (option, upstream) => {
     expect((await refusal({}, upstream)).option).toBe(option);
+  });
+
+  test.each([
+    'login.example.com',
+    'http://login.example.com',
+    'https://login.example.com?tenant=1',
+    'https://login.example.com/#x',
+    'https://app:short-secret@login.example.com',
+  ])('upstream.issuer: %s, with a remedy that speaks of the provider', async issuer => {
+    const error = await refusal({}, { issuer, authorizationEndpoint: GONE, tokenEndpoint: GONE });
+    expect(error.option).toBe('upstream.issuer');
+    expect(error.remedy).toContain("the provider's issuer");
   });
 
   test.each([

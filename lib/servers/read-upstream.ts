@@ -1,4 +1,4 @@
-import { publicUrl, readScopes } from '../composition/options.js';
+import { readScopes } from '../composition/options.js';
 import { kindOf, type Options } from '../core/options.js';
 import type { Auth } from '../http/auth.js';
 import { internalsOf } from '../http/internals.js';
@@ -47,6 +47,8 @@ const RESERVED = [
   'client_assertion',
   'client_assertion_type',
 ];
+const ISSUER_REMEDY =
+  "Give the provider's issuer exactly as its metadata spells it, for example 'https://login.example.com'.";
 const URL_REMEDY = 'Give an absolute https URL (http only for localhost).';
 
 export interface UpstreamContext {
@@ -98,7 +100,10 @@ export function readUpstream(options: Options, { redirectUri, fetch, now }: Upst
 }
 
 function issuerOf(upstream: Options): string | undefined {
-  const issuer = upstream.has('issuer') ? publicUrl(upstream, 'issuer') : undefined;
+  const issuer = upstream.string('issuer');
+  const problem =
+    issuer === undefined ? null : (urlProblem(issuer) ?? (/[?#]/.test(issuer) ? 'has a query or a fragment' : null));
+  if (problem !== null) upstream.fail('issuer', problem, ISSUER_REMEDY);
   const explicit = upstream.has('authorizationEndpoint') || upstream.has('tokenEndpoint');
   if (issuer === undefined && !(upstream.has('authorizationEndpoint') && upstream.has('tokenEndpoint')))
     upstream.fail('issuer', 'is missing', 'Give issuer, or both authorizationEndpoint and tokenEndpoint.');

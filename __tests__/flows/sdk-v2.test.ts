@@ -13,15 +13,13 @@ import {
   type AuthInfo,
   customVerifier,
   debugVerifier,
-  introspectionVerifier,
   jwtVerifier,
   multiAuth,
   remoteAuth,
   staticTokenVerifier,
   UnavailableError,
 } from 'express-mcp-auth';
-import { passportVerifier } from 'express-mcp-auth/passport';
-import passport from 'passport';
+import { everySource, KEY, WRITER } from '../support/every-source.js';
 import { drain, type IntrospectionServer, introspectionServer } from '../support/introspection-server.js';
 import { type AuthorizationServer, authorizationServer } from '../support/mcp-authorization-server.js';
 import { connectV1, connectV2 } from '../support/mcp-clients.js';
@@ -34,20 +32,10 @@ import {
   whoami,
 } from '../support/mcp-session-app.js';
 
-const KEY = 'static-key-0123456789';
-const WRITER = 'writer-key-0123456789';
 const MODERN = { versionNegotiation: { mode: { pin: '2026-07-28' } } } as const;
 
 /** L1: an identity of this package is one of SDK v2, checked by the compiler. */
 const forV2 = (info: AuthInfo): AuthInfoV2 => info;
-
-class DirectoryStrategy extends passport.Strategy {
-  override name = 'directory';
-  override authenticate(this: passport.StrategyCreated<this>, req: { headers: { authorization?: string } }) {
-    if (req.headers.authorization === 'Bearer pp_alice') this.success({ id: 'alice' }, { scope: 'read' } as object);
-    else this.fail('unknown', 401);
-  }
-}
 
 let as: AuthorizationServer;
 let endpoint: IntrospectionServer;
@@ -60,37 +48,7 @@ afterEach(() => {
   as.grant = undefined;
 });
 
-const everySource = (origin: string): Auth =>
-  multiAuth(
-    remoteAuth({
-      name: 'people',
-      verifier: jwtVerifier({ name: 'person', issuer: as.idp.issuer }),
-      authorizationServers: [as.idp.issuer],
-      baseUrl: origin,
-    }),
-    [
-      staticTokenVerifier(
-        {
-          [KEY]: { clientId: 'ci', scopes: ['read'] },
-          [WRITER]: { clientId: 'writer', scopes: ['read', 'notes:write'] },
-        },
-        { name: 'keys' },
-      ),
-      introspectionVerifier({
-        name: 'opaque',
-        introspectionUrl: endpoint.url,
-        clientId: 'rs',
-        clientSecret: 'secret',
-        accepts: token => token.startsWith('at_'),
-      }),
-      customVerifier({
-        name: 'vendor',
-        accepts: token => token.startsWith('v_'),
-        verify: token => (token === 'v_1' ? { clientId: 'vendor-app', scopes: ['read'] } : null),
-      }),
-      passportVerifier(new DirectoryStrategy(), { name: 'directory', accepts: token => token.startsWith('pp_') }),
-    ],
-  );
+const guard = (origin: string) => everySource(origin, as, endpoint);
 
 /** `createMcpHandler` of SDK v2 on Express: a fresh server for each request, of either era. */
 async function handlerApp(build: (origin: string) => Auth, options: McpAppOptions & { mode?: 'sse' | 'auto' } = {}) {
@@ -120,7 +78,7 @@ const sources: [string, (mcp: McpApp) => string | Promise<string>, string][] = [
 describe.each(['stream', 'json'])('a session of SDK v2 behind the guard, answers as %s', answers => {
   let mcp: McpApp;
   beforeAll(async () => {
-    mcp = await mcpSessionApp('v2', everySource, { json: answers === 'json', parse: answers === 'json' });
+    mcp = await mcpSessionApp('v2', guard, { json: answers === 'json', parse: answers === 'json' });
     endpoint.tokens.set('at_2', { active: true, client_id: 'batch', aud: mcp.url.href, scope: 'read' });
   });
   afterAll(() => mcp.close());
@@ -193,7 +151,7 @@ describe.each(['stream', 'json'])('a session of SDK v2 behind the guard, answers
 describe.each(['auto', 'sse'] as const)('createMcpHandler of SDK v2 behind the guard, answers %s', mode => {
   let mcp: Awaited<ReturnType<typeof handlerApp>>;
   beforeAll(async () => {
-    mcp = await handlerApp(everySource, { mode, parse: mode === 'sse' });
+    mcp = await handlerApp(guard, { mode, parse: mode === 'sse' });
     endpoint.tokens.set('at_2', { active: true, client_id: 'batch', aud: mcp.url.href, scope: 'read' });
   });
   afterAll(() => mcp.close());

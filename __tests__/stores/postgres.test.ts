@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { ConfigError, type Store, UnavailableError } from 'express-mcp-auth';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { ConfigError, UnavailableError } from 'express-mcp-auth';
 import { postgresStore } from 'express-mcp-auth/stores/postgres';
 import { storeContract } from 'express-mcp-auth/testing';
 import { Pool, type PoolConfig } from 'pg';
 import { gateTo } from './gate.js';
+import { endsAfterEach, failures, outages } from './outages.js';
 import { describeWith, POSTGRES, postgresAnswers } from './services.js';
 
 jest.setTimeout(20_000);
@@ -11,11 +12,7 @@ jest.setTimeout(20_000);
 const HOUR = 3_600;
 const describePostgres = await describeWith('PostgreSQL', postgresAnswers);
 
-/** Ends what a test has opened. */
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+const ends = endsAfterEach();
 
 function pooled(config: PoolConfig = {}): Pool {
   const pool = new Pool({ ...POSTGRES, ...config });
@@ -34,22 +31,6 @@ async function gated(config: PoolConfig = {}) {
   ends.push(() => gate.shut());
   return { gate, pool: pooled({ ...config, host: '127.0.0.1', port: gate.port }) };
 }
-
-/** Calls every operation; says with which errors they ended, and how long they took together, in milliseconds. */
-async function failures(store: Store): Promise<{ errors: unknown[]; took: number }> {
-  const began = performance.now();
-  const settled = await Promise.allSettled([
-    store.get('key'),
-    store.set('key', 'new', HOUR),
-    store.add('key', 'new', HOUR),
-    store.take('key'),
-    store.replace('key', 'value', 'new', HOUR),
-    store.delete('key'),
-  ]);
-  const errors = settled.map(one => (one.status === 'rejected' ? one.reason : `not an error: ${one.value}`));
-  return { errors, took: performance.now() - began };
-}
-const outages = Array.from({ length: 6 }, () => expect.any(UnavailableError));
 
 const rivals = Array.from({ length: 50 }, (_, index) => `rival ${index}`);
 

@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
-import { ConfigError, type Store, UnavailableError } from 'express-mcp-auth';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { ConfigError, UnavailableError } from 'express-mcp-auth';
 import { redisStore } from 'express-mcp-auth/stores/redis';
 import { storeContract } from 'express-mcp-auth/testing';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { gateTo } from './gate.js';
+import { endsAfterEach, failures, outages } from './outages.js';
 import { describeWith, REDIS_URL, redisAnswers } from './services.js';
 
 jest.setTimeout(20_000);
@@ -12,11 +13,7 @@ jest.setTimeout(20_000);
 const HOUR = 3_600;
 const describeRedis = await describeWith('Redis', redisAnswers);
 
-/** Ends what a test has opened. */
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+const ends = endsAfterEach();
 
 // A client has the listener for errors that the store gives it, so that every outage below shows what it is good for.
 const kinds = [
@@ -58,22 +55,6 @@ async function gated(kind: (typeof kinds)[number]) {
   url.host = `127.0.0.1:${gate.port}`;
   return { gate, url: url.href, ...(await opened(kind, url.href)) };
 }
-
-/** Calls every operation; says with which errors they ended, and how long they took together, in milliseconds. */
-async function failures(store: Store): Promise<{ errors: unknown[]; took: number }> {
-  const began = performance.now();
-  const settled = await Promise.allSettled([
-    store.get('key'),
-    store.set('key', 'new', HOUR),
-    store.add('key', 'new', HOUR),
-    store.take('key'),
-    store.replace('key', 'value', 'new', HOUR),
-    store.delete('key'),
-  ]);
-  const errors = settled.map(one => (one.status === 'rejected' ? one.reason : `not an error: ${one.value}`));
-  return { errors, took: performance.now() - began };
-}
-const outages = Array.from({ length: 6 }, () => expect.any(UnavailableError));
 
 describeRedis('Redis', () => {
   let raw: Redis;

@@ -22,7 +22,12 @@ export class ConfigError extends Error {
   }
 }
 
-/** The error codes of RFC 6749, RFC 6750 and RFC 8707 that this package sends or understands. */
+/**
+ * The codes of an {@link OAuthError}: `invalid_request`, `invalid_token` and `insufficient_scope` of RFC 6750 section
+ * 3.1, `server_error` and `temporarily_unavailable` of RFC 6749 section 4.1.2.1. `sdkTokenVerifier` throws
+ * `invalid_token`, `insufficient_scope` and `server_error`. Thrown by a source, `server_error` and
+ * `temporarily_unavailable` mean that it could not tell, the others refuse the token.
+ */
 export type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_token'
@@ -39,8 +44,10 @@ export type OAuthErrorCode =
 export class OAuthError extends Error {
   override readonly name = 'OAuthError';
   readonly code: OAuthErrorCode;
+  /** For operators; given as `details.reason`. */
   readonly reason?: string;
 
+  /** @param description the message, which strangers may read */
   constructor(code: OAuthErrorCode, description: string, details: { reason?: string; cause?: unknown } = {}) {
     super(description, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
@@ -64,6 +71,7 @@ export class UnavailableError extends Error {
   /** When a new attempt makes sense, in whole seconds, at least 1. Default 5. */
   readonly retryAfterSeconds: number;
 
+  /** @param details `retryAfterSeconds` of more than a day counts as not given */
   constructor(message: string, details: { retryAfterSeconds?: number; cause?: unknown } = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     const seconds = Math.ceil(details.retryAfterSeconds ?? 5);

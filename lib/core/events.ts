@@ -41,14 +41,18 @@ export interface EventMap {
   };
   /** A client registered itself. */
   client_registered: { clientId: string; clientName?: string | undefined; redirectUris: readonly string[] };
-  /** A person approved or denied a client on the consent page. */
+  /** A person approved a client on the consent page; not published where no page is shown. */
   consent_given: { clientId: string; scopes: readonly string[]; resource: string };
+  /** A person denied a client on the consent page. */
   consent_denied: { clientId: string };
   /** A sign-in came back and a code went to the client. */
   code_issued: { clientId: string; subject: string; scopes: readonly string[] };
-  /** A sign-in ended without a code; `remedy` says what the operator can change. */
+  /**
+   * A sign-in of a known client ended without a code, before the consent page or after it; `remedy` says what the
+   * operator can change. A denial on the page is `consent_denied`.
+   */
   sign_in_refused: { clientId: string; reason: string; remedy?: string | undefined };
-  /** Tokens were issued for a code or a refresh token. */
+  /** Tokens were issued; `grantType` is `authorization_code` or `refresh_token`. */
   token_issued: {
     clientId: string;
     subject: string;
@@ -56,17 +60,28 @@ export interface EventMap {
     scopes: readonly string[];
     resource: string;
   };
-  /** A token or revocation request was refused; `reason` may say more than the client was told. */
+  /**
+   * The token or revocation endpoint refused a request. `error` and `description` are what the client was told, `reason`
+   * may say more than that; `clientId` is there once the client is known.
+   */
   token_refused: { clientId?: string | undefined; error: string; description: string; reason: string };
   /** A spent refresh token came again, too late for an honest mistake; its grant ended. */
   refresh_reused: { clientId: string; subject: string };
-  /** A grant ended. */
+  /**
+   * A grant ended before its time: its client revoked it, a spent refresh token or a used code came again, or the
+   * identity provider refused to refresh its tokens.
+   */
   grant_revoked: { clientId: string; subject: string; by: 'client' | 'reuse' | 'code_replayed' | 'upstream' };
-  /** The identity provider failed on one leg: `code`, `refresh`, `revoke`, `verify` or `discovery`. */
+  /**
+   * The identity provider failed or refused on one leg: `discovery`, `authorize` (an error in its answer to the
+   * sign-in, a denial there included), `code`, `refresh` or `revoke`. What a `verifier` finds is `rejected` or
+   * `unavailable`.
+   */
   upstream_failed: { leg: string; message: string };
   /**
-   * An endpoint of the authorization server could not answer (500 or 503): its store failed, or a function of yours.
-   * `message` is the text of an error of this package; of any other it is name and code.
+   * An endpoint of the authorization server could not answer (500 or 503): its store failed, the provider was out of
+   * reach at a refresh, or a function of yours threw. `endpoint` is `authorize`, `consent`, `callback`, `token`,
+   * `revoke`, `jwks` or `register`. `message` is the text of an error of this package; of any other it is name and code.
    */
   endpoint_failed: { endpoint: string; message: string };
   /** A key set was fetched; `url` is without its query. */
@@ -75,7 +90,13 @@ export interface EventMap {
   keys_failed: { url: string; message: string };
 }
 
+/** The name of an event; its channel is `express-mcp-auth:<name>`. */
 export type EventName = keyof EventMap;
+
+/**
+ * The message of one event, as a subscriber gets it; `request` is not enumerable, so that serialising prints no
+ * header.
+ */
 export type EventMessage<Name extends EventName> = EventMap[Name] & { readonly request?: object };
 
 // Held here for good: Node 20 drops the subscribers of a channel that was collected.

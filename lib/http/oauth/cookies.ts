@@ -11,8 +11,9 @@ const MAX_BINDINGS = 10;
  * then, on http. All are `HttpOnly` and `SameSite=Lax`: browsers come back from other sites.
  */
 export interface ServerCookies {
-  /** The browser's CSRF value, made and set where it has none; `undefined` asks only. */
+  /** The browser's CSRF value, or `undefined` where it has none that is well-formed. */
   browser(req: IncomingMessage): string | undefined;
+  /** The same, made where it has none; set in either case, for as long as a consent form is good. */
   setBrowser(req: IncomingMessage, res: ServerResponse): string;
   binding(req: IncomingMessage, requestId: string): string | undefined;
   setBinding(req: IncomingMessage, res: ServerResponse, requestId: string, value: string): void;

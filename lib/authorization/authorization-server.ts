@@ -8,17 +8,37 @@ import type { ScopeRules } from './scope-rules.js';
 import type { SignInLeg } from './sign-in.js';
 import type { Transactions } from './transactions.js';
 
+/**
+ * When a person is asked on the consent page: `always`; `remember`, not again in the same browser for a year, unless
+ * client, redirect URI, scopes or resource have changed, the address is on loopback or has a private scheme, or another
+ * site has sent the browser; `external`, never, because the provider asks each time and names the client;
+ * `dangerouslySkip`, never, so that where registration is open any website that a signed-in person visits may obtain a
+ * token.
+ */
 export type ConsentMode = 'always' | 'remember' | 'external' | 'dangerouslySkip';
 
-/** What a custom consent page is given: unescaped text, all of it. */
+/**
+ * What a custom consent page is given: unescaped text, all of it. The page is a form that posts `fields` to `action`,
+ * URL-encoded, with `decision` beside them: `approve` or `deny`.
+ */
 export interface ConsentView {
+  /** As registered; nobody has checked name and URI of a client that registered itself. */
   readonly client: { readonly id: string; readonly name?: string | undefined; readonly uri?: string | undefined };
+  /** Where the browser goes in the end: host and port, with the scheme in front where that is not http(s). */
   readonly redirectHost: string;
+  /** What is asked for, and what the resource requires beside that. */
   readonly scopes: readonly string[];
+  /**
+   * This server: `resourceName`, else `name`, else the host of `baseUrl`; and `baseUrl`, without a slash at its end.
+   */
   readonly server: { readonly name: string; readonly url: string };
+  /** The URL of the MCP endpoint that the tokens will be for. */
   readonly resource: string;
+  /** Sentences to show, for example that any program on this computer could be the client. */
   readonly warnings: readonly string[];
+  /** The absolute URL that the form posts to. */
   readonly action: string;
+  /** Name and value of the hidden fields; `csrf` is bound to the browser that was sent this page. */
   readonly fields: Readonly<Record<string, string>>;
 }
 

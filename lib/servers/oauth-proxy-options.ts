@@ -6,62 +6,84 @@ import type { Fetch } from '../net/fetch-json.js';
 import type { Store } from '../store/store.js';
 import type { GrantScopes, UpstreamAuthMethod } from './upstream/upstream-config.js';
 
-/** The identity provider, and the app that was registered there by hand. */
+/** The identity provider, and the app that was registered there by hand: `issuer`, or both endpoints by themselves. */
 export interface UpstreamOptions {
+  /** The ID of that app. Its one redirect URI there is `baseUrl` with `redirectPath`. */
   readonly clientId: string;
   /** Left out for a public client. A list while it rotates: the first is sent, all open what they sealed. */
   readonly clientSecret?: string | readonly string[];
-  /** Discovers everything else (RFC 8414, OpenID Connect Discovery). */
+  /** Byte for byte as the provider's metadata spells it. Discovers the rest (RFC 8414, OpenID Connect Discovery). */
   readonly issuer?: string | undefined;
+  /** In place of `issuer`, together with `tokenEndpoint`; a `verifier` is required then. */
   readonly authorizationEndpoint?: string | undefined;
+  /** In place of `issuer`, together with `authorizationEndpoint`. */
   readonly tokenEndpoint?: string | undefined;
+  /** Where the provider's tokens are revoked (RFC 7009). Default: discovered; where there is none, they run out. */
   readonly revocationEndpoint?: string | undefined;
   /** The keys of ID tokens. Default: discovered. */
   readonly jwksUri?: string | undefined;
   /** Default `client_secret_basic`, and `none` without a secret. */
   readonly clientAuthMethod?: UpstreamAuthMethod | undefined;
-  /** What the provider is asked for: a fixed list, or a translation. Default: what the client asked for. */
+  /**
+   * What the provider is asked for: a fixed list, or a translation. Default: what the client asked for. `openid` is
+   * added where the ID token says who signed in.
+   */
   readonly scopes?: readonly string[] | ((requested: readonly string[]) => readonly string[]) | undefined;
   /** Own PKCE (S256) on the way to the provider. Default true. */
   readonly pkce?: boolean | undefined;
   /** How the provider is told the resource, if at all. Default false. */
   readonly resourceParam?: 'resource' | 'audience' | false | undefined;
+  /** Further parameters of the authorization request; those that this server sends itself are refused. */
   readonly authorizationParams?: Readonly<Record<string, string>> | undefined;
-  /** Sent with code, refresh and revocation alike. */
+  /** Further parameters of code, refresh and revocation alike; those that this server sends itself are refused. */
   readonly tokenParams?: Readonly<Record<string, string>> | undefined;
-  /** Default 10 000. */
+  /** How long discovery, or one question to the provider, may take. Default 10 000. */
   readonly timeoutMs?: number | undefined;
 }
 
 /** A client that the operator knows, with the member names of RFC 7591 section 2. */
 export interface PreRegisteredClient {
+  /** At most 2,048 characters of printable ASCII. */
   readonly client_id: string;
+  /** At most 512 characters. Left out for a public client. */
   readonly client_secret?: string | undefined;
+  /** At least one for a client without a secret. `clients.redirectUris` does not apply: this is the operator's word. */
   readonly redirect_uris: readonly string[];
+  /** The name on the consent page. */
   readonly client_name?: string | undefined;
+  /** The home page, an http(s) URL, which the consent page shows. */
   readonly client_uri?: string | undefined;
+  /** Default `client_secret_basic` with a secret, `none` without one. */
   readonly token_endpoint_auth_method?: 'none' | 'client_secret_basic' | 'client_secret_post' | undefined;
+  /** `web` holds the redirect URIs to https. Default: not said. */
   readonly application_type?: 'native' | 'web' | undefined;
+  /** Scopes with one space between them. They are shown to `clients.allow` and limit nothing by themselves. */
   readonly scope?: string | undefined;
 }
 
+/** Which OAuth clients there are: those that register themselves (RFC 7591), and those that the operator knows. */
 export interface ClientsOptions {
   /** Who may register: anybody, without a trace (`stateless`) or with a record (`stored`), or nobody. Default `stateless`. */
   readonly registration?: 'stateless' | 'stored' | false | undefined;
   /** Comes in a later version: only `false` is taken. */
   readonly clientIdDocuments?: false | undefined;
+  /** Where answers may go. Default: https anywhere, http on loopback with any port, and the known clients. */
   readonly redirectUris?:
     | {
         /** Exact URIs, or patterns: `*` as the left-most host label, the port, or the last path segment. */
         readonly allow?: readonly string[] | undefined;
-        /** Replaces all that is allowed otherwise. */
+        /** Replaces all that is allowed otherwise; the empty list allows none. */
         readonly only?: readonly string[] | undefined;
       }
     | undefined;
   /** Trust the redirect URIs of well-known MCP clients. Default true. */
   readonly knownClients?: boolean | undefined;
+  /** Clients that need not register. Default none. */
   readonly preRegistered?: readonly PreRegisteredClient[] | undefined;
-  /** Turns clients away, at authorize and token. The client has RFC 7591 member names and its `client_id`. */
+  /**
+   * Turns clients away, at authorize, at the approval, at token and at revocation; anything but `true` does. The client
+   * has RFC 7591 member names and its `client_id`. Default: all may.
+   */
   readonly allow?:
     | ((client: { readonly client_id: string } & Client['metadata']) => boolean | Promise<boolean>)
     | undefined;
@@ -69,10 +91,17 @@ export interface ClientsOptions {
 
 /** How many requests an address may make in a time; each not given keeps its default. */
 export interface RateLimit {
+  /** Requests, at least 1. */
   readonly limit?: number | undefined;
+  /** The time they are counted in, from 1 to 86,400. */
   readonly windowSeconds?: number | undefined;
 }
 
+/**
+ * How many requests an address may make to each endpoint before it gets 429 with `Retry-After`. IPv6 addresses count
+ * by their /64. Behind a proxy that Express was not told of (`trust proxy`) callers share an address, and the limits
+ * are ten times as high.
+ */
 export interface RateLimitOptions {
   /** Default 600 in 10 minutes, 60 where registrations are stored. */
   readonly register?: RateLimit | undefined;
@@ -93,6 +122,10 @@ export interface RateLimitOptions {
   readonly store?: object | undefined;
 }
 
+/**
+ * Options of `oauthProxy`, beside those of every composition. Of these `requiredScopes` and `scopesSupported` are
+ * those of the `verifier` unless given.
+ */
 export interface OAuthProxyOptions extends Omit<CompositionOptions, 'authorizationServers'> {
   /** The public URL of the OAuth endpoints; may carry a path. https, or http on loopback. */
   readonly baseUrl: string;
@@ -102,28 +135,50 @@ export interface OAuthProxyOptions extends Omit<CompositionOptions, 'authorizati
   readonly issuerUrl?: string | undefined;
   /** Moves the OAuth endpoints, but for the callback. Default none. */
   readonly endpointPrefix?: string | undefined;
+  /** The identity provider that people sign in at. */
   readonly upstream: UpstreamOptions;
-  /** Says who an upstream access token belongs to. Default: the ID token of `upstream.issuer`. */
+  /**
+   * Says whose an upstream access token is: a `subject`, or a claim `sub`. Default: the ID token of `upstream.issuer`.
+   * Required with explicit endpoints.
+   */
   readonly verifier?: Auth | undefined;
-  /** How old the last check of an upstream token may be. Default 60; 0 asks for every request. */
+  /** How old the last check of an upstream token by the `verifier` may be. Default 60; 0 asks for every request. */
   readonly revalidateSeconds?: number | undefined;
-  /** How much older while the provider is out of reach. Default 600. */
+  /** How much older while the provider is out of reach, never past the token's own end. Default 600. */
   readonly revalidateGraceSeconds?: number | undefined;
-  /** The scopes of a request that names none; always with `requiredScopes`. */
+  /** The scopes of a request that names none; always with what is required. Default: what is required. */
   readonly defaultScopes?: readonly string[] | undefined;
-  /** The resource of a request that names none, where several compositions share the server. */
+  /** The resource of a request that names none, where several compositions share the server. Default: none, a refusal. */
   readonly defaultResource?: string | undefined;
-  /** What a person is granted when upstream scopes say nothing about ours. Default: `defaultScopes`. */
+  /**
+   * What a person is granted at most, of what was consented to. A fixed `upstream.scopes` list says nothing about our
+   * scopes: there this decides, by default `defaultScopes`. Otherwise what the provider reports decides, and this can
+   * only narrow it. An answer that is no list ends the sign-in.
+   */
   readonly grantScopes?: GrantScopes | undefined;
   /** The one callback that is registered at the provider. Default `/auth/callback`. */
   readonly redirectPath?: string | undefined;
-  /** Default `always`. */
+  /**
+   * When people are asked. Default `always`; `external` only where strangers cannot register, or with
+   * `redirectUris.only`.
+   */
   readonly consent?: ConsentMode | undefined;
+  /** Makes the HTML of the consent page; what it is given is unescaped text. Default: a page of ours. */
   readonly consentPage?: ((view: ConsentView) => string | Promise<string>) | undefined;
-  /** The Content-Security-Policy of the consent page, or `false` for none. */
+  /**
+   * The Content-Security-Policy of the consent page, or `false` to leave that header to the app. Default: our page
+   * has its own style and nothing else; one of `consentPage` has styles, pictures and fonts of this origin, but no
+   * script. Leave `form-action` out: Chrome holds the redirects after the form against it.
+   */
   readonly consentCsp?: string | false | undefined;
+  /** Who may be a client. */
   readonly clients?: ClientsOptions | undefined;
-  /** Lifetimes in seconds: `accessTtlSeconds` (as upstream), `refreshTtlSeconds` (30 days), `codeTtlSeconds` (60), `transactionTtlSeconds` (600), `refreshReuseSeconds` (30). */
+  /**
+   * Lifetimes in seconds: `accessTtlSeconds` (as the upstream token, 3600 where that names no end; never beyond it
+   * where nobody can refresh it), `refreshTtlSeconds` (30 days, anew with each refresh, never beyond the end that
+   * upstream names), `codeTtlSeconds` (60), `transactionTtlSeconds` (600: a consent page, and the sign-in behind it),
+   * and `refreshReuseSeconds` (30: how long the same old refresh token gets the same answer again).
+   */
   readonly tokens?:
     | {
         readonly accessTtlSeconds?: number | undefined;
@@ -141,6 +196,7 @@ export interface OAuthProxyOptions extends Omit<CompositionOptions, 'authorizati
   readonly invalidGrantStatus?: 400 | 401 | undefined;
   /** Limits per address and route; `false` turns them off. */
   readonly rateLimit?: false | RateLimitOptions | undefined;
+  /** How the provider is asked; a `verifier` that is passed in has one of its own. Default: the platform's. */
   readonly fetch?: Fetch | undefined;
   /** The clock, in milliseconds like `Date.now`. */
   readonly now?: (() => number) | undefined;

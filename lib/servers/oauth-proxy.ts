@@ -24,6 +24,17 @@ import { upstreamLeg } from './upstream/upstream-leg.js';
  * registration: clients register here, people consent here and sign in there, and the tokens are this server's own.
  * No network I/O before the first sign-in or `ready()`.
  *
+ * Authorization code with PKCE and refresh (RFC 6749, RFC 7636), registration (RFC 7591), revocation (RFC 7009),
+ * metadata (RFC 8414, RFC 9728), tokens for one resource (RFC 8707), the issuer in every answer (RFC 9207).
+ *
+ * @example
+ * const auth = oauthProxy({
+ *   baseUrl: 'https://mcp.example.com',
+ *   upstream: { issuer: 'https://login.example.com', clientId: 'my-app', clientSecret },
+ * });
+ * app.use(auth); // register https://mcp.example.com/auth/callback at the provider
+ * app.all('/mcp', handler);
+ *
  * @throws ConfigError for wrong, unknown, missing or contradictory options
  */
 export function oauthProxy(options: OAuthProxyOptions): Auth {

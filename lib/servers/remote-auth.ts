@@ -7,17 +7,23 @@ import { createAuth } from '../http/create-auth.js';
 
 const FACTORY = 'remoteAuth';
 
+/** Options of `remoteAuth`, beside those of every composition. */
 export interface RemoteAuthOptions extends CompositionOptions {
   /** What verifies the tokens of the authorization servers: one verifier or a list. */
   readonly verifier: Auth | readonly Auth[];
   /** The issuers that clients may turn to, byte for byte; the first one is what most clients use. */
   readonly authorizationServers: readonly string[];
+  /** The public URL of this app, byte for byte: https, or http on loopback. The MCP endpoint is `mcpPath` below it. */
   readonly baseUrl: string;
 }
 
 /**
  * A server whose authorization server lives elsewhere: it verifies tokens and publishes protected-resource metadata
- * (RFC 9728), nothing else.
+ * (RFC 9728), nothing else. Required scopes are its own, else for each token those of the verifier that accepts it.
+ *
+ * @example
+ * app.use(remoteAuth({ baseUrl, authorizationServers: [issuer], verifier: jwtVerifier({ issuer }) }));
+ * app.all('/mcp', handler);
  *
  * @throws ConfigError for wrong, unknown or missing options
  */

@@ -1,6 +1,9 @@
 import type { ScopeSatisfies } from '../core/settings.js';
 
-/** The options of every composition: `multiAuth`, `remoteAuth`. Each one not given is the server's. */
+/**
+ * The options of every composition: `multiAuth`, `remoteAuth`, and `oauthProxy` but for `authorizationServers`. Each
+ * one not given is the server's.
+ */
 export interface CompositionOptions {
   /** Names this composition. Default: the name of its factory. */
   readonly name?: string | undefined;

@@ -6,6 +6,7 @@ export interface AuthInfo {
   token: string;
   /** The OAuth client; the source's name when the token names none. */
   clientId: string;
+  /** What was granted; empty where the token names no scope. */
   scopes: string[];
   /** Seconds since the epoch; absent for a credential that does not expire. */
   expiresAt?: number;
@@ -16,9 +17,13 @@ export interface AuthInfo {
   extra: AuthInfoExtra;
 }
 
+/**
+ * `AuthInfo.extra`: where the caller comes from. A `customVerifier` or passport strategy may add members of its own.
+ */
 export interface AuthInfoExtra {
   /** The name of the source that accepted the token. */
   source: string;
+  /** Who vouches for the subject: the `iss` of a token, for example. */
   issuer?: string | undefined;
   /** Unique within source and issuer. */
   subject?: string | undefined;
@@ -71,7 +76,10 @@ export interface Rejection {
   readonly received?: string;
 }
 
-/** What `check()` answers. It throws `UnavailableError` where nobody could tell. */
+/**
+ * What `check()` answers: `accept`, `foreign` for a token that no source knows, or `reject` with a reason for
+ * operators. It throws `UnavailableError` where nobody could tell.
+ */
 export type Verdict =
   | {
       readonly outcome: 'accept';

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import parseUrl from 'parseurl';
 
+/** Hands a request on to what stands behind, or an error to the error handlers of the app. */
 export type Next = (error?: unknown) => void;
 
 /** A request handler for Express 4 and 5, Connect and bare `node:http`. */

@@ -5,10 +5,16 @@ import { requireInternals } from './internals.js';
 
 type ErrorClass = new (message: string) => Error;
 
-/** The error classes of SDK v1, which its guard tells apart with `instanceof`. */
+/**
+ * The error classes of SDK v1, which its guard tells apart with `instanceof`. For each that is missing: our
+ * `OAuthError`.
+ */
 export interface SdkErrorClasses {
+  /** For a token that is refused. */
   readonly InvalidTokenError?: ErrorClass | undefined;
+  /** For a token that lacks a scope. Default: `InvalidTokenError`. */
   readonly InsufficientScopeError?: ErrorClass | undefined;
+  /** For a token that could not be checked. */
   readonly ServerError?: ErrorClass | undefined;
 }
 
@@ -17,7 +23,13 @@ const NO_EXPIRY_SECONDS = 300;
 
 /**
  * An `Auth` as the verifier that the official SDKs' own `requireBearerAuth` takes. For SDK v1 pass its error classes,
- * SDK v2 recognises ours.
+ * SDK v2 recognises ours. Scopes are judged too. A key without an expiry is said to end in 300 seconds, because both
+ * SDKs refuse what never does; it is judged anew for every request.
+ *
+ * Its `verifyAccessToken` rejects with `invalid_token`, `insufficient_scope`, or `server_error` where nobody could
+ * tell, as an `OAuthError` or one of the classes given; and with a ConfigError where no audience is known.
+ *
+ * @throws ConfigError for anything but an `Auth`
  *
  * @example
  * requireBearerAuth({ verifier: sdkTokenVerifier(auth) });                                   // SDK v2
@@ -58,5 +70,6 @@ export function sdkTokenVerifier(auth: Auth, classes: SdkErrorClasses = {}): Sdk
 
 /** What the SDKs call an `OAuthTokenVerifier`. */
 export interface SdkVerifier {
+  /** The caller; `expiresAt` is always there, in seconds since the epoch. */
   verifyAccessToken(token: string): Promise<AuthInfo & { expiresAt: number }>;
 }

@@ -6,7 +6,8 @@ import { getAuth, settledOf } from './settled.js';
  * makes on the caller's behalf; `null` where the source that accepted the caller has none. It never reaches `req.auth`:
  * passing the caller's own token on is what MCP forbids, and this is not that token.
  *
- * @throws ConfigError when no guard ran; UnavailableError while the provider is out of reach
+ * @throws ConfigError when no guard ran; UnavailableError while the store, or a provider that must be asked, is out
+ * of reach
  */
 export async function getUpstreamToken(req: object): Promise<string | null> {
   getAuth(req);

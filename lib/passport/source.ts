@@ -12,23 +12,28 @@ const FACTORY = 'passportVerifier';
 
 /** Any passport strategy that reads a token from the `Authorization` header. */
 export interface TokenStrategy {
+  /** Calls `success`, `fail`, `error`, `redirect` or `pass` of the object that it runs on, as passport has it. */
   // biome-ignore lint/suspicious/noExplicitAny: strategies declare requests of their own frameworks
   authenticate(this: any, req: any, options?: any): unknown;
 }
 
+/** Options of `passportVerifier`. */
 export interface PassportVerifierOptions {
   /** The name in `req.auth.extra.source`. Default `passportVerifier`. */
   readonly name?: string | undefined;
   /** Whether a token is this strategy's, without I/O; with it a failure is a refusal and not "somebody else's". */
   readonly accepts?: ((token: string) => boolean) | undefined;
+  /** Scopes that tokens of this verifier need. Default: none of its own. */
   readonly requiredScopes?: readonly string[] | undefined;
-  /** How long the strategy may take before it counts as out of reach. Default 5000. */
+  /** How long the strategy may take before it counts as out of reach, in milliseconds. Default 5000. */
   readonly timeoutMs?: number | undefined;
 }
 
 /**
- * Makes a source of a passport strategy: passport-http-bearer, passport-jwt, an API-key strategy. It sees a request of
- * its own that holds the token and nothing else; the first of its actions counts.
+ * Makes a source of a passport strategy: passport-http-bearer, passport-jwt, an API-key strategy. It sees a request
+ * of its own that holds the token and nothing else; the first of its actions counts. With `success(user, info)`
+ * scopes are `info.scope`, the client is `info.client_id`, the subject `user.sub` or `user.id`, and `extra.user` the
+ * user as it came.
  *
  * @throws ConfigError for wrong or unknown options
  */

@@ -17,7 +17,9 @@ interface PassportRequest extends IncomingMessage {
 
 /** A passport strategy, in the shape that `passport.use` takes. */
 export interface McpStrategy {
+  /** `mcp`. */
   name: string;
+  /** Judges one request, and calls one of the actions that passport lends it. */
   authenticate(req: IncomingMessage, options?: unknown): void;
 }
 

@@ -11,6 +11,7 @@ const SWEPT_PER_WRITE = 8;
 // What lives longer is a session. Everything that strangers bring about ends within a day.
 const DAY_MS = 86_400_000;
 
+/** Options of `memoryStore`. */
 export interface MemoryStoreOptions {
   /** The most that keys, values and the overhead of records may take together, in bytes. Default 67108864 (64 MiB). */
   readonly maxBytes?: number | undefined;

@@ -12,6 +12,7 @@ const PURGED_PER_WRITE = 8;
 // The first bytes of a database of lmdb, on processors of either byte order.
 const MAGICS = ['dec0efbe', 'beefc0de'];
 
+/** Options of `lmdbStore`. */
 export interface LmdbStoreOptions {
   /** The file, on a local disk; its folder is made, and a lock file stands beside it. */
   readonly path: string;

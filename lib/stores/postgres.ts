@@ -24,10 +24,11 @@ export interface PostgresPool {
   listenerCount(event: 'error'): number;
 }
 
+/** Options of `postgresStore`. */
 export interface PostgresStoreOptions {
   /** The table, or `schema.table`; upper case counts. It is made where it is missing. Default `mcp_auth_records`. */
   readonly table?: string | undefined;
-  /** How long an operation may take before PostgreSQL counts as out of reach. Default 5000. */
+  /** How long an operation may take, in milliseconds, before PostgreSQL counts as out of reach. Default 5000. */
   readonly timeoutMs?: number | undefined;
 }
 

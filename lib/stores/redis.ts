@@ -18,10 +18,11 @@ const REPLACE = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`;
 
+/** Options of `redisStore`. */
 export interface RedisStoreOptions {
   /** What all keys begin with. Default `mcp:`. */
   readonly prefix?: string | undefined;
-  /** How long an operation may take before Redis counts as out of reach. Default 5000. */
+  /** How long an operation may take, in milliseconds, before Redis counts as out of reach. Default 5000. */
   readonly timeoutMs?: number | undefined;
 }
 

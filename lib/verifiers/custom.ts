@@ -13,17 +13,27 @@ import { isEpochSeconds } from './claims.js';
 
 const FACTORY = 'customVerifier';
 
-/** What a verify function answers: the shape of an {@link AuthInfo}, or as much of it as it knows. */
+/**
+ * What a verify function answers: the shape of an `AuthInfo`, or as much of it as it knows. An answer that names nobody
+ * (no token, client, subject, scope or claim) and one that says no (`active: false`, `valid: false`, an `error`) are
+ * refusals.
+ */
 export interface CustomIdentity {
+  /** The OAuth client. Default: the name of the verifier. */
   readonly clientId?: string | undefined;
+  /** What was granted. Default: none. */
   readonly scopes?: readonly string[] | undefined;
   /** Seconds since the epoch; enforced. */
   readonly expiresAt?: number | undefined;
   /** The resource the token is for; any other than ours is refused. */
   readonly resource?: URL | string | undefined;
+  /** Who it is, unique within source and issuer. Default: `extra.subject`. */
   readonly subject?: string | undefined;
+  /** Who vouches for the subject. Default: `extra.issuer`. */
   readonly issuer?: string | undefined;
+  /** Everything the token says; kept as a deep copy. Default: `extra.claims`. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
+  /** Further members for `req.auth.extra`; ours win. */
   readonly extra?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -31,15 +41,18 @@ type Verify = (token: string) => CustomIdentity | null | undefined | Promise<Cus
 
 /** A verifier of an MCP SDK, v1 or v2. */
 export interface SdkTokenVerifier {
+  /** What it answers is read as a {@link CustomIdentity}, what it throws as what a verify function throws. */
   // biome-ignore lint/suspicious/noExplicitAny: v1 and v2 declare different shapes, both are read as CustomIdentity
   verifyAccessToken(token: string): Promise<any>;
 }
 
+/** Options of `customVerifier`. */
 export interface CustomVerifierOptions {
   /** Answers who holds the token, or `null` for one that is not its own. Throwing `UnavailableError` means it could not tell. */
   readonly verify: Verify | SdkTokenVerifier;
   /** Whether a token is this verifier's, without I/O. Without it every token that nobody else claims is asked about. */
   readonly accepts?: ((token: string) => boolean) | undefined;
+  /** Scopes that tokens of this verifier need. Default: none of its own. */
   readonly requiredScopes?: readonly string[] | undefined;
   /** The name in `req.auth.extra.source`. Default `customVerifier`. */
   readonly name?: string | undefined;
@@ -50,6 +63,12 @@ export interface CustomVerifierOptions {
 /**
  * Makes a source of a function, or of a verifier written for an MCP SDK. What it throws is sorted: outages are 503,
  * everything else is a refusal.
+ *
+ * @example
+ * customVerifier({
+ *   accepts: token => token.startsWith('ak_'),
+ *   verify: async token => (await lookUp(token)) ?? null, // { clientId, scopes, ... }
+ * });
  *
  * @throws ConfigError for wrong or unknown options
  */

@@ -6,20 +6,22 @@ import { createAuth } from '../http/create-auth.js';
 
 const FACTORY = 'debugVerifier';
 
+/** Options of `debugVerifier`. */
 export interface DebugVerifierOptions {
   /** The name in `req.auth.extra.source`. Default `debugVerifier`. */
   readonly name?: string | undefined;
-  /** Default `debug-client`. */
+  /** The client of every token. Default `debug-client`. */
   readonly clientId?: string | undefined;
   /** The scopes of every token. Default none. */
   readonly scopes?: readonly string[] | undefined;
+  /** Scopes that tokens of this verifier need; its tokens have those of `scopes`. Default: none of its own. */
   readonly requiredScopes?: readonly string[] | undefined;
 }
 
 /**
  * Accepts any token, for development.
  *
- * @throws ConfigError unless `NODE_ENV` is `development` or `test`
+ * @throws ConfigError for wrong or unknown options, and unless `NODE_ENV` is `development` or `test`
  */
 export function debugVerifier(options: DebugVerifierOptions = {}): Auth {
   const read = new Options(FACTORY, options, ['name', 'clientId', 'scopes', 'requiredScopes']);

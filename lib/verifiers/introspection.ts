@@ -17,31 +17,40 @@ import { introspectionClient } from './introspection-client.js';
 const FACTORY = 'introspectionVerifier';
 const CLOCK_TOLERANCE_SECONDS = 5;
 
+/** Options of `introspectionVerifier`. */
 export interface IntrospectionVerifierOptions {
-  /** The introspection endpoint. */
+  /** The introspection endpoint: https, or http on loopback. */
   readonly introspectionUrl: string;
   /** The credentials of this server at the endpoint. */
   readonly clientId: string;
   readonly clientSecret: string;
-  /** Default `client_secret_basic`. */
+  /** How they are sent (RFC 6749 section 2.3.1). Default `client_secret_basic`. */
   readonly clientAuthMethod?: 'client_secret_basic' | 'client_secret_post' | undefined;
   /** Whom tokens must be meant for. Default: the resource of the composition around it. */
   readonly audience?: string | readonly string[] | undefined;
   /** Accept tokens that were meant for any other service. Default false. */
   readonly dangerouslyAcceptAnyAudience?: boolean | undefined;
-  /** The issuer: JWT-shaped tokens of others are not asked about, and answers that name another are refused. */
+  /**
+   * The issuer: answers that name another are refused and, without `accepts`, JWT-shaped tokens of others not asked
+   * about.
+   */
   readonly issuer?: string | undefined;
+  /** Scopes that tokens of this verifier need. Default: none of its own. */
   readonly requiredScopes?: readonly string[] | undefined;
-  /** How long an active answer is kept, never past `exp`. 0 turns it off. Default 30. */
+  /** How long an active answer is kept, never past `exp`; an inactive one 10 seconds at most. 0: not at all. Default 30. */
   readonly cacheTtlSeconds?: number | undefined;
-  /** Default 10 000. */
+  /** How many answers are kept at most. Default 10 000. */
   readonly maxCacheEntries?: number | undefined;
-  /** Default 5000. */
+  /** How long an answer may take before the endpoint counts as out of reach. Default 5000. */
   readonly timeoutMs?: number | undefined;
-  /** Which tokens to ask about at all. Give it wherever tokens can be told apart, for example by a prefix. */
+  /**
+   * Which tokens to ask about at all; one that it accepts and that is inactive is refused, not somebody else's. Give
+   * it wherever tokens can be told apart, for example by a prefix.
+   */
   readonly accepts?: ((token: string) => boolean) | undefined;
   /** The name in `req.auth.extra.source`. Default `introspectionVerifier`. */
   readonly name?: string | undefined;
+  /** Default: the platform's. */
   readonly fetch?: Fetch | undefined;
   /** The clock, in milliseconds like `Date.now`. */
   readonly now?: (() => number) | undefined;

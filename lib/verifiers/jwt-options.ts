@@ -48,7 +48,7 @@ export interface JwtVerifierOptions {
   readonly claims?: ((payload: Readonly<Record<string, unknown>>) => boolean) | undefined;
   /** The `typ` of the header, for example `at+jwt` (RFC 9068). Default: any. */
   readonly typ?: string | undefined;
-  /** How far clocks may differ, for `exp` and `nbf`. Default 5. */
+  /** How far clocks may differ, for `exp` and `nbf`, in seconds. Default 5. */
   readonly clockToleranceSeconds?: number | undefined;
   /**
    * Remembers verified signatures; issuer, audience, times, claims and scopes are judged anew each time. `false` turns

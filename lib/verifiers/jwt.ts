@@ -27,6 +27,9 @@ interface SignatureFacts {
  * Verifies JWTs of one issuer or several (RFC 7519, RFC 8725, RFC 9068). All that is cheap is looked at before the
  * signature; unverified claims only ever refuse. No network I/O before the first token or `ready()`.
  *
+ * @example
+ * jwtVerifier({ issuer: 'https://login.example.com', audience: 'https://mcp.example.com/mcp' });
+ *
  * @throws ConfigError for wrong, unknown or contradictory options
  */
 export function jwtVerifier(options: JwtVerifierOptions): Auth {

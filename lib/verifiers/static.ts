@@ -18,15 +18,19 @@ const MIN_LENGTH = 16;
 
 /** Who holds a static key. */
 export interface StaticToken {
+  /** What `req.auth.clientId` shows. */
   readonly clientId: string;
+  /** What the key may do. Default: nothing that needs a scope. */
   readonly scopes?: readonly string[] | undefined;
+  /** What `req.auth.extra.subject` shows, unique among these keys. Default: none. */
   readonly subject?: string | undefined;
   /** Seconds since the epoch. Default: never. */
   readonly expiresAt?: number | undefined;
-  /** What `req.auth.extra.claims` shows. */
+  /** What `req.auth.extra.claims` shows: what JSON can say. Default: an empty object. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** Options of `staticTokenVerifier`. */
 export interface StaticTokenVerifierOptions {
   /** Scopes that these keys need. Default: none of their own. */
   readonly requiredScopes?: readonly string[] | undefined;
@@ -40,8 +44,13 @@ export interface StaticTokenVerifierOptions {
  * Accepts fixed keys, for CI jobs and scripts. The table is read once and kept as SHA-256 hashes; an unknown key is
  * foreign, so other sources are asked about it.
  *
- * @throws ConfigError for a key that is empty, blank, `undefined` or `null`, that no header could carry, or that has
- * less than 16 characters in production (elsewhere that is a warning)
+ * @param tokens from key to who holds it
+ *
+ * @example
+ * staticTokenVerifier({ [process.env.CI_TOKEN!]: { clientId: 'ci', scopes: ['read'] } });
+ *
+ * @throws ConfigError for wrong or unknown options and entries, and for a key that is empty, blank, `undefined` or
+ * `null`, that no header could carry, or that has less than 16 characters in production (elsewhere that is a warning)
  */
 export function staticTokenVerifier(
   tokens: Readonly<Record<string, StaticToken>>,

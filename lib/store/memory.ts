@@ -31,8 +31,8 @@ interface Entry extends HeapItem {
  *
  * It never takes more than `maxBytes`. When it is full, a new record takes the place of those that expire soonest, but
  * not of one that has more than a day left and expires later than the new one: a flood of sign-ins that nobody finishes
- * pushes out its own kind, never a session in use. A write that finds no place is refused with an
- * {@link UnavailableError} and changes nothing.
+ * pushes out its own kind and what ends as soon, never a session with more than a day left. A write that finds no place
+ * is refused with an {@link UnavailableError} and changes nothing.
  *
  * @throws ConfigError for wrong or unknown options
  */

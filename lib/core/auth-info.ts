@@ -14,6 +14,7 @@ export interface AuthInfo {
   resource?: URL;
   /** Where the protected-resource metadata (RFC 9728) is served, when it is. */
   resourceMetadataUrl?: string;
+  /** Where the caller comes from, and everything the token says. */
   extra: AuthInfoExtra;
 }
 
@@ -71,8 +72,11 @@ export type Reason =
 export interface Rejection {
   readonly outcome: 'reject';
   readonly reason: Reason;
+  /** Which part of the token it is about, or a word more. */
   readonly detail?: string;
+  /** What would have been right. */
   readonly expected?: string;
+  /** What the token says instead, cut to a length that a log line can take. */
   readonly received?: string;
 }
 

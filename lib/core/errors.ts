@@ -43,6 +43,7 @@ export type OAuthErrorCode =
  */
 export class OAuthError extends Error {
   override readonly name = 'OAuthError';
+  /** The `error` of the protocol. */
   readonly code: OAuthErrorCode;
   /** For operators; given as `details.reason`. */
   readonly reason?: string;

@@ -21,8 +21,9 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 export interface IntrospectionVerifierOptions {
   /** The introspection endpoint: https, or http on loopback. */
   readonly introspectionUrl: string;
-  /** The credentials of this server at the endpoint. */
+  /** The ID of this server at the endpoint. */
   readonly clientId: string;
+  /** Its secret there. Present but `undefined` is an error: an environment variable that is not set. */
   readonly clientSecret: string;
   /** How they are sent (RFC 6749 section 2.3.1). Default `client_secret_basic`. */
   readonly clientAuthMethod?: 'client_secret_basic' | 'client_secret_post' | undefined;

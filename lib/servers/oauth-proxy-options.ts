@@ -25,8 +25,8 @@ export interface UpstreamOptions {
   /** Default `client_secret_basic`, and `none` without a secret. */
   readonly clientAuthMethod?: UpstreamAuthMethod | undefined;
   /**
-   * What the provider is asked for: a fixed list, or a translation. Default: what the client asked for. `openid` is
-   * added where the ID token says who signed in.
+   * What the provider is asked for: a fixed list, or a translation of what was consented to. Default: that itself.
+   * `openid` is added where the ID token says who signed in.
    */
   readonly scopes?: readonly string[] | ((requested: readonly string[]) => readonly string[]) | undefined;
   /** Own PKCE (S256) on the way to the provider. Default true. */
@@ -57,7 +57,7 @@ export interface PreRegisteredClient {
   readonly token_endpoint_auth_method?: 'none' | 'client_secret_basic' | 'client_secret_post' | undefined;
   /** `web` holds the redirect URIs to https. Default: not said. */
   readonly application_type?: 'native' | 'web' | undefined;
-  /** Scopes with one space between them. They are shown to `clients.allow` and limit nothing by themselves. */
+  /** All that it may ask for, with one space between scopes. Default: whatever this server supports. */
   readonly scope?: string | undefined;
 }
 
@@ -151,9 +151,9 @@ export interface OAuthProxyOptions extends Omit<CompositionOptions, 'authorizati
   /** The resource of a request that names none, where several compositions share the server. Default: none, a refusal. */
   readonly defaultResource?: string | undefined;
   /**
-   * What a person is granted at most, of what was consented to. A fixed `upstream.scopes` list says nothing about our
-   * scopes: there this decides, by default `defaultScopes`. Otherwise what the provider reports decides, and this can
-   * only narrow it. An answer that is no list ends the sign-in.
+   * What a person is granted at most, of what was consented to. Where `upstream.scopes` is a fixed list, or answers an
+   * empty one for a scope, the provider says nothing about our scopes: there this decides, by default `defaultScopes`.
+   * Otherwise what the provider reports decides, and this can only narrow it. An answer that is no list ends the sign-in.
    */
   readonly grantScopes?: GrantScopes | undefined;
   /** The one callback that is registered at the provider. Default `/auth/callback`. */

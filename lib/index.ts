@@ -1,4 +1,5 @@
 export type { ConsentMode, ConsentView } from './authorization/authorization-server.js';
+export type { PreRegisteredClient } from './clients/pre-registered.js';
 export type { AuthInfo, AuthInfoExtra, Reason, Verdict } from './core/auth-info.js';
 export { ConfigError, OAuthError, type OAuthErrorCode, UnavailableError } from './core/errors.js';
 export type { EventMap, EventMessage, EventName } from './core/events.js';
@@ -12,7 +13,6 @@ export { oauthProxy } from './servers/oauth-proxy.js';
 export type {
   ClientsOptions,
   OAuthProxyOptions,
-  PreRegisteredClient,
   RateLimitOptions,
   UpstreamOptions,
 } from './servers/oauth-proxy-options.js';

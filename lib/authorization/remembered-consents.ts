@@ -50,3 +50,8 @@ export function rememberedConsents(derive: DeriveKeys, now: () => number): Remem
     },
   };
 }
+
+/** Anybody on the machine can be a loopback client, and any program can take a private scheme. */
+export function mayBeRemembered(redirectUri: string, isLoopback: (uri: string) => boolean): boolean {
+  return redirectUri.startsWith('https://') && !isLoopback(redirectUri);
+}

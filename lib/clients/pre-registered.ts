@@ -7,24 +7,28 @@ import { isScopeToken } from '../oauth/scope.js';
 import type { Client } from './client.js';
 import { MAX_SECRET_LENGTH, secretDigest, secretMatcher } from './client-secret.js';
 
-/** A client that the operator registered, in the words of RFC 7591 section 2. */
+/** A client that the operator knows, with the member names of RFC 7591 section 2. */
 export interface PreRegisteredClient {
+  /** At most 2,048 characters of printable ASCII. */
   readonly client_id: string;
-  /** Required for the two secret methods, forbidden for `none`. At most 512 characters. */
-  readonly client_secret?: string;
-  /** Exact; the operator's word counts, so any private-use scheme may be among them. May be empty for a client with a secret. */
-  readonly redirect_uris?: readonly string[];
-  /** Default `client_secret_basic` with a secret, `none` without. */
-  readonly token_endpoint_auth_method?: ClientAuthMethod;
-  readonly client_name?: string;
-  readonly client_uri?: string;
-  readonly application_type?: 'native' | 'web';
-  /** All that it may ask for, separated by spaces. Default: whatever this server supports. */
-  readonly scope?: string;
-  /** Must hold `authorization_code`; may hold `refresh_token`. */
-  readonly grant_types?: readonly string[];
+  /** At most 512 characters. Required for the two secret methods, forbidden for `none`. */
+  readonly client_secret?: string | undefined;
+  /** Exact; at least one for a client without a secret. `clients.redirectUris` does not apply: this is the operator's word. */
+  readonly redirect_uris?: readonly string[] | undefined;
+  /** Default `client_secret_basic` with a secret, `none` without one. */
+  readonly token_endpoint_auth_method?: ClientAuthMethod | undefined;
+  /** The name on the consent page. */
+  readonly client_name?: string | undefined;
+  /** The home page, an http(s) URL, which the consent page shows. */
+  readonly client_uri?: string | undefined;
+  /** `web` holds the redirect URIs to https. Default: not said. */
+  readonly application_type?: 'native' | 'web' | undefined;
+  /** All that it may ask for, with one space between scopes. Default: whatever this server supports. */
+  readonly scope?: string | undefined;
+  /** Must hold `authorization_code`, may hold `refresh_token`; limits nothing. */
+  readonly grant_types?: readonly string[] | undefined;
   /** Only `code`. */
-  readonly response_types?: readonly string[];
+  readonly response_types?: readonly string[] | undefined;
 }
 
 const MEMBERS = [

@@ -74,7 +74,7 @@ function readMcpPath(options: Options): string | undefined {
 export function publicUrl(options: Options, option: string, allowHttp = false): string | undefined {
   const value = options.string(option);
   if (value === undefined) return undefined;
-  const problem = urlProblem(value, { allowHttp }) ?? (/[?#]/.test(value) ? 'has a query or a fragment' : null);
+  const problem = urlProblem(value, { allowHttp, isIdentifier: true });
   if (problem !== null)
     options.fail(
       option,
@@ -105,7 +105,7 @@ function issuers(options: Options): readonly string[] | undefined {
       'Name at least one issuer, exactly as its own metadata spells it.',
     );
   for (const issuer of list ?? []) {
-    const problem = urlProblem(issuer) ?? (/[?#]/.test(issuer) ? 'has a query or a fragment' : null);
+    const problem = urlProblem(issuer, { isIdentifier: true });
     if (problem !== null)
       options.fail(
         'authorizationServers',

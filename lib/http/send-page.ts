@@ -1,5 +1,5 @@
+import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { sha256 } from '../core/token.js';
 import { STYLE } from './pages/style.js';
 
 export interface SendPageOptions {
@@ -65,8 +65,8 @@ let policy: string | undefined;
 
 function ownPolicy(): string {
   if (policy === undefined) {
-    const hash = Buffer.from(sha256(String(STYLE)), 'binary').toString('base64');
-    policy = `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; ${REST}`;
+    const style = hash('sha256', String(STYLE), 'base64');
+    policy = `default-src 'none'; style-src 'sha256-${style}'; img-src data:; ${REST}`;
   }
   return policy;
 }

@@ -4,8 +4,12 @@ export function isLoopback(hostname: string): boolean {
   return LOOPBACK.test(hostname.toLowerCase());
 }
 
-/** What is wrong with a URL that users, tokens or credentials travel to, or `null`. It never repeats the URL itself. */
-export function urlProblem(value: string, { allowHttp = false } = {}): string | null {
+/**
+ * What is wrong with a URL that users, tokens or credentials travel to, or `null`. It never repeats the URL itself.
+ *
+ * @param rules `isIdentifier` for a URL that others are built on, which can have neither query nor fragment
+ */
+export function urlProblem(value: string, { allowHttp = false, isIdentifier = false } = {}): string | null {
   let url: URL;
   try {
     url = new URL(value);
@@ -18,6 +22,7 @@ export function urlProblem(value: string, { allowHttp = false } = {}): string | 
   if (!/^https?:\/\/[^/]/i.test(value)) return 'is no http(s) URL';
   if (url.protocol !== 'https:' && !allowHttp && !isLoopback(url.hostname))
     return 'is http on a host that is not loopback';
+  if (isIdentifier && /[?#]/.test(value)) return 'has a query or a fragment';
   return null;
 }
 

@@ -1,5 +1,6 @@
 import type { ConsentMode, ConsentView } from '../authorization/authorization-server.js';
 import type { Client } from '../clients/client.js';
+import type { PreRegisteredClient } from '../clients/pre-registered.js';
 import type { CompositionOptions } from '../composition/composition-options.js';
 import type { Auth } from '../http/auth.js';
 import type { Fetch } from '../net/fetch-json.js';
@@ -39,26 +40,6 @@ export interface UpstreamOptions {
   readonly tokenParams?: Readonly<Record<string, string>> | undefined;
   /** How long discovery, or one question to the provider, may take. Default 10 000. */
   readonly timeoutMs?: number | undefined;
-}
-
-/** A client that the operator knows, with the member names of RFC 7591 section 2. */
-export interface PreRegisteredClient {
-  /** At most 2,048 characters of printable ASCII. */
-  readonly client_id: string;
-  /** At most 512 characters. Left out for a public client. */
-  readonly client_secret?: string | undefined;
-  /** At least one for a client without a secret. `clients.redirectUris` does not apply: this is the operator's word. */
-  readonly redirect_uris: readonly string[];
-  /** The name on the consent page. */
-  readonly client_name?: string | undefined;
-  /** The home page, an http(s) URL, which the consent page shows. */
-  readonly client_uri?: string | undefined;
-  /** Default `client_secret_basic` with a secret, `none` without one. */
-  readonly token_endpoint_auth_method?: 'none' | 'client_secret_basic' | 'client_secret_post' | undefined;
-  /** `web` holds the redirect URIs to https. Default: not said. */
-  readonly application_type?: 'native' | 'web' | undefined;
-  /** All that it may ask for, with one space between scopes. Default: whatever this server supports. */
-  readonly scope?: string | undefined;
 }
 
 /** Which OAuth clients there are: those that register themselves (RFC 7591), and those that the operator knows. */

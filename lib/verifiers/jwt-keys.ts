@@ -49,7 +49,7 @@ function discovered(options: Options, issuers: readonly string[] | undefined, re
       `Give one of ${KEY_SOURCES.join(', ')}.`,
     );
   for (const issuer of issuers) {
-    const problem = urlProblem(issuer) ?? (/[?#]/.test(issuer) ? 'has a query or a fragment' : null);
+    const problem = urlProblem(issuer, { isIdentifier: true });
     if (problem !== null)
       options.fail(
         'issuer',

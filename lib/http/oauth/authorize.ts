@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readAuthorizationRequest, redirectOf } from '../../authorization/authorization-request.js';
 import type { ConsentView } from '../../authorization/authorization-server.js';
 import { OAuthFailure } from '../../authorization/oauth-failure.js';
+import { mayBeRemembered } from '../../authorization/remembered-consents.js';
 import type { AuthorizationRequest } from '../../authorization/transactions.js';
 import type { Client } from '../../clients/client.js';
 import { consentPage } from '../pages/consent.js';
@@ -94,11 +95,6 @@ function isPageless(
 function isOwnNavigation({ headers }: IncomingMessage): boolean {
   const { 'sec-fetch-site': site, 'sec-fetch-dest': dest = 'document' } = headers;
   return ['same-origin', 'same-site', 'none'].includes(String(site)) && dest === 'document';
-}
-
-/** Anybody on the machine can be a loopback client, and any program can take a private scheme. */
-export function mayBeRemembered(redirectUri: string, isLoopback: (uri: string) => boolean): boolean {
-  return redirectUri.startsWith('https://') && !isLoopback(redirectUri);
 }
 
 async function sendConsentPage(

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { redirectUriOf } from '../../authorization/authorization-request.js';
 import { OAuthFailure } from '../../authorization/oauth-failure.js';
+import { mayBeRemembered } from '../../authorization/remembered-consents.js';
 import type { AuthorizationRequest } from '../../authorization/transactions.js';
 import { publish } from '../../core/events.js';
 import { clientRedirect, redirect } from './answers.js';
-import { mayBeRemembered } from './authorize.js';
 import { type FrontChannel, mayAnswerAt, sendMessage, startSignIn } from './front-channel.js';
 import { readForm } from './read-params.js';
 

@@ -101,8 +101,7 @@ export function readUpstream(options: Options, { redirectUri, fetch, now }: Upst
 
 function issuerOf(upstream: Options): string | undefined {
   const issuer = upstream.string('issuer');
-  const problem =
-    issuer === undefined ? null : (urlProblem(issuer) ?? (/[?#]/.test(issuer) ? 'has a query or a fragment' : null));
+  const problem = issuer === undefined ? null : urlProblem(issuer, { isIdentifier: true });
   if (problem !== null) upstream.fail('issuer', problem, ISSUER_REMEDY);
   const explicit = upstream.has('authorizationEndpoint') || upstream.has('tokenEndpoint');
   if (issuer === undefined && !(upstream.has('authorizationEndpoint') && upstream.has('tokenEndpoint')))

@@ -5,7 +5,7 @@ import type { ResolveEndpoints } from './upstream-endpoints.js';
 
 export type UpstreamAuthMethod = 'client_secret_basic' | 'client_secret_post' | 'none';
 
-/** What a person is granted when upstream scopes say nothing about ours. */
+/** What a person is granted: of what was consented to, and of what upstream reported where its scopes mean ours, never more than this answers. */
 export type GrantScopes = (
   identity: { readonly subject: string; readonly claims: AuthInfoExtra['claims']; readonly scopes: readonly string[] },
   requested: readonly string[],

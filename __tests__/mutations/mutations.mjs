@@ -21,6 +21,7 @@ const REGISTRATION = ['attacks/registration.test.ts'];
 const ENDPOINTS = ['attacks/endpoints.test.ts'];
 const STORAGE = ['attacks/storage.test.ts'];
 const UPSTREAM = ['attacks/upstream.test.ts'];
+const UPSTREAM_SESSION = ['authorization/upstream-session.test.ts'];
 const JWT = ['attacks/tokens.test.ts'];
 
 /** @type {Mutation[]} */
@@ -1143,6 +1144,22 @@ export const mutations = [
     replace: 'if (held === undefined || held.until > 0) {',
     tests: ['authorization/refresh.test.ts', 'servers/oauth-proxy-upstream.test.ts'],
     pattern: 'replica|lease',
+  },
+  {
+    name: 'upstream: a lease counts from when it is taken',
+    file: 'authorization/upstream-session.ts',
+    find: 'const lease = { id: randomToken(12), until: this.#now() + patienceMs };',
+    replace: 'const lease = { id: randomToken(12), until: this.#now() - waited };',
+    tests: UPSTREAM_SESSION,
+    pattern: 'attack 59',
+  },
+  {
+    name: 'upstream: a late refusal ends no newer session',
+    file: 'authorization/upstream-session.ts',
+    find: 'if (current === null || !isSameQuestion(current, leased)) return current;',
+    replace: 'if (current === null) return current;',
+    tests: UPSTREAM_SESSION,
+    pattern: 'attack 59',
   },
   {
     name: 'upstream: a botched secret is an outage',

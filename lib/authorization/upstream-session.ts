@@ -10,6 +10,8 @@ const LEASE_MARGIN_MS = 5_000;
 const POLL_MS = 50;
 const MAX_REPLACES = 20;
 
+type Lease = NonNullable<Grant['lease']>;
+
 /**
  * Keeps the upstream tokens of grants fresh. A refresh is asked for once, whatever the number of requests and
  * replicas: providers that rotate would take a second question for a theft and end the session.
@@ -47,17 +49,17 @@ export class UpstreamSession {
   }
 
   async #refresh(id: string, before: Opened<Grant>): Promise<Opened<Grant> | null> {
-    const stale = before.value.upstreamRefreshes;
-    const lease = { id: randomToken(12), until: this.#now() + this.#leg.timeoutMs + LEASE_MARGIN_MS };
-    const attempts = Math.ceil((this.#leg.timeoutMs + LEASE_MARGIN_MS) / POLL_MS);
+    const patienceMs = this.#leg.timeoutMs + LEASE_MARGIN_MS;
     let current: Opened<Grant> | null = before;
-    for (let attempt = 0; attempt < attempts; attempt++) {
+    for (let waited = 0; waited < patienceMs; waited += POLL_MS) {
       if (current === null) return null;
-      if (current.value.upstreamRefreshes !== stale) return current;
+      if (!isSameQuestion(current, before)) return current;
       const held: Grant['lease'] = current.value.lease;
       if (held === undefined || held.until <= this.#now()) {
+        // Stamped now, after the waiting: a lease that is over when it is taken keeps nobody away.
+        const lease = { id: randomToken(12), until: this.#now() + patienceMs };
         const leased = await this.#replace(id, current, { ...current.value, lease });
-        if (leased !== null) return this.#ask(id, leased);
+        if (leased !== null) return this.#ask(id, leased, lease);
       } else {
         // Another replica is asking. Nothing keeps the process alive for it.
         await sleep(POLL_MS, undefined, { ref: false });
@@ -69,19 +71,15 @@ export class UpstreamSession {
     });
   }
 
-  async #ask(id: string, leased: Opened<Grant>): Promise<Opened<Grant> | null> {
-    const tokens = leased.value.upstream as UpstreamTokens;
+  async #ask(id: string, leased: Opened<Grant>, lease: Lease): Promise<Opened<Grant> | null> {
     let fresh: UpstreamTokens;
     try {
-      fresh = await this.#leg.refresh(tokens, leased.value.subject);
+      fresh = await this.#leg.refresh(leased.value.upstream as UpstreamTokens, leased.value.subject);
     } catch (error) {
-      if (error instanceof UpstreamRefusal) {
-        const { clientId, subject } = leased.value;
-        await this.#grants.delete(id);
-        publish('grant_revoked', undefined, () => ({ clientId, subject, by: 'upstream' }));
-        return null;
-      }
-      await this.#apply(id, leased, grant => ({ ...grant, lease: undefined })).catch(() => null);
+      if (error instanceof UpstreamRefusal) return this.#end(id, leased, lease);
+      await this.#apply(id, leased, grant => (isHeld(grant, lease) ? { ...grant, lease: undefined } : grant)).catch(
+        () => null,
+      );
       throw error;
     }
     const checkedAt = Math.floor(this.#now() / 1_000);
@@ -90,15 +88,35 @@ export class UpstreamSession {
       upstream: fresh,
       upstreamRefreshes: grant.upstreamRefreshes + 1,
       checkedAt,
+      // Whoever holds it now asks the same question, which has its answer.
       lease: undefined,
     }));
   }
 
-  // The answer of upstream is there once: whatever happened to the record meanwhile, it is put in, and never asked for again.
-  async #apply(id: string, start: Opened<Grant>, change: (grant: Grant) => Grant): Promise<Opened<Grant> | null> {
-    let current: Opened<Grant> | null = start;
+  /**
+   * The provider refused what it was asked with. That ends the grant unless somebody has newer tokens or is asking for
+   * them: to a provider that rotates, the slower of two questions is a theft, and no word about the faster one's tokens.
+   */
+  async #end(id: string, leased: Opened<Grant>, lease: Lease): Promise<Opened<Grant> | null> {
+    const current = await this.#grants.get(id);
+    if (current === null || !isSameQuestion(current, leased)) return current;
+    if (!isHeld(current.value, lease))
+      throw new UnavailableError('another replica is refreshing the upstream token', { retryAfterSeconds: 1 });
+    const { clientId, subject } = current.value;
+    await this.#grants.delete(id);
+    publish('grant_revoked', undefined, () => ({ clientId, subject, by: 'upstream' }));
+    return null;
+  }
+
+  // The answer of upstream is there once: whatever else of the record changed meanwhile, it is put in, and never asked for
+  // again. Where somebody else has put one in, that one counts.
+  async #apply(id: string, leased: Opened<Grant>, change: (grant: Grant) => Grant): Promise<Opened<Grant> | null> {
+    let current: Opened<Grant> | null = leased;
     for (let attempt = 0; attempt < MAX_REPLACES && current !== null; attempt++) {
-      const replaced = await this.#replace(id, current, change(current.value));
+      if (!isSameQuestion(current, leased)) return current;
+      const next = change(current.value);
+      if (next === current.value) return current;
+      const replaced = await this.#replace(id, current, next);
       if (replaced !== null) return replaced;
       current = await this.#grants.get(id);
     }
@@ -109,4 +127,13 @@ export class UpstreamSession {
   #replace(id: string, before: Opened<Grant>, grant: Grant): Promise<Opened<Grant> | null> {
     return this.#grants.replace(id, before, grant, lifetimeOf(grant, this.#now() / 1_000));
   }
+}
+
+/** Whether both would be refreshed with the same upstream tokens. */
+function isSameQuestion(a: Opened<Grant>, b: Opened<Grant>): boolean {
+  return a.value.upstreamRefreshes === b.value.upstreamRefreshes;
+}
+
+function isHeld({ lease: held }: Grant, lease: Lease): boolean {
+  return held?.id === lease.id;
 }

@@ -1,0 +1,151 @@
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { OAuthClient, Tokens } from '../support/oauth-client.js';
+import { closeAll, type ProxyApp, proxyApp } from '../support/proxy-app.js';
+import { recordServerEvents } from '../support/server-events.js';
+
+let world: ProxyApp;
+let client: OAuthClient;
+let tokens: Tokens;
+let events: ReturnType<typeof recordServerEvents>;
+
+/** A person signed in, whose upstream token has expired since. */
+async function expired(upstream: Record<string, unknown> = {}): Promise<void> {
+  world = await proxyApp({ options: { tokens: { accessTtlSeconds: 86_400 } }, upstream });
+  client = await world.client();
+  tokens = await client.tokens();
+  world.clock.pass(3_601);
+}
+beforeEach(() => {
+  events = recordServerEvents();
+});
+afterEach(async () => {
+  events.stop();
+  await closeAll();
+});
+
+const asked = () => world.provider.of('/token', 'refresh_token');
+const call = (app = world) => app.call(tokens.access_token);
+
+/** Keeps the provider's answers back, in the order of the questions. */
+function held(): { next(): Promise<(status: number, body: object) => void> } {
+  const waiting: ((answer: (status: number, body: object) => void) => void)[] = [];
+  const ready: ((status: number, body: object) => void)[] = [];
+  world.provider.intercept.set('/token', (_req, res: ServerResponse) => {
+    const answer = (status: number, body: object) =>
+      void res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const first = waiting.shift();
+    if (first === undefined) ready.push(answer);
+    else first(answer);
+    return true;
+  });
+  return {
+    next: () =>
+      new Promise(resolve => {
+        const answer = ready.shift();
+        if (answer === undefined) waiting.push(resolve);
+        else resolve(answer);
+      }),
+  };
+}
+
+const fresh = (name: string) => ({
+  access_token: `up-${name}`,
+  token_type: 'Bearer',
+  expires_in: 3_600,
+  refresh_token: `up-refresh-${name}`,
+});
+
+describe('the lease of an upstream refresh', () => {
+  // The verifier of the tests knows the provider's own tokens only, and here the tests make some up.
+  beforeEach(() => expired({ timeoutMs: 60_000 }));
+  const knowing = (app: ProxyApp) => {
+    const { whoIs } = app.provider;
+    Object.assign(app.provider, {
+      whoIs: (token: string) => whoIs(token) ?? { subject: 'alice', scopes: ['read'] },
+    });
+  };
+
+  test('counts from when it is taken: whoever waited for a dead replica is not taken for dead (attack 59)', async () => {
+    knowing(world);
+    const [second, third] = [await world.replica(), await world.replica()];
+    const answers = held();
+    void call().catch(() => {});
+    await answers.next();
+    const waiting = call(second);
+    await new Promise(resolve => setTimeout(resolve, 120));
+    world.clock.pass(66);
+    const answer = await answers.next();
+    const late = call(third);
+    await new Promise(resolve => setTimeout(resolve, 200));
+    answer(200, fresh('second'));
+    expect([(await waiting).body.upstream, (await late).body.upstream]).toEqual(['up-second', 'up-second']);
+    expect(asked()).toHaveLength(2);
+  });
+
+  test('a refusal of whoever lost it ends nothing: the newer tokens count (attack 59)', async () => {
+    knowing(world);
+    const replica = await world.replica();
+    const answers = held();
+    const slow = call();
+    const refuse = await answers.next();
+    world.clock.pass(66);
+    const fast = call(replica);
+    (await answers.next())(200, fresh('fast'));
+    expect((await fast).body.upstream).toBe('up-fast');
+    refuse(400, { error: 'invalid_grant' });
+    expect((await slow).body.upstream).toBe('up-fast');
+    expect(events.of('grant_revoked')).toEqual([]);
+    expect((await client.refresh(tokens.refresh_token)).status).toBe(200);
+  });
+
+  test('a refusal ends nothing while another replica, which took it over, is still asking', async () => {
+    knowing(world);
+    const replica = await world.replica();
+    const answers = held();
+    const slow = call();
+    const refuse = await answers.next();
+    world.clock.pass(66);
+    const taken = call(replica);
+    const answer = await answers.next();
+    refuse(400, { error: 'invalid_grant' });
+    expect((await slow).status).toBe(503);
+    answer(200, fresh('taken'));
+    expect((await taken).body.upstream).toBe('up-taken');
+    expect(events.of('grant_revoked')).toEqual([]);
+  });
+
+  test('a failure of whoever lost it does not give it to a third', async () => {
+    knowing(world);
+    const [second, third] = [await world.replica(), await world.replica()];
+    const answers = held();
+    const slow = call();
+    const fail = await answers.next();
+    world.clock.pass(66);
+    const taken = call(second);
+    const answer = await answers.next();
+    fail(500, {});
+    expect((await slow).status).toBe(503);
+    const late = call(third);
+    await new Promise(resolve => setTimeout(resolve, 200));
+    answer(200, fresh('taken'));
+    expect([(await taken).body.upstream, (await late).body.upstream]).toEqual(['up-taken', 'up-taken']);
+    expect(asked()).toHaveLength(2);
+  });
+
+  test('an answer that comes after it was lost is not thrown away: the refusal of the next one ends nothing', async () => {
+    knowing(world);
+    const replica = await world.replica();
+    const answers = held();
+    const slow = call();
+    const answer = await answers.next();
+    world.clock.pass(66);
+    const taken = call(replica);
+    const refuse = await answers.next();
+    answer(200, fresh('slow'));
+    expect((await slow).body.upstream).toBe('up-slow');
+    refuse(400, { error: 'invalid_grant' });
+    expect((await taken).body.upstream).toBe('up-slow');
+    expect(events.of('grant_revoked')).toEqual([]);
+  });
+});

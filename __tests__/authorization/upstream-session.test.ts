@@ -149,3 +149,18 @@ describe('the lease of an upstream refresh', () => {
     expect(events.of('grant_revoked')).toEqual([]);
   });
 });
+
+describe('the answer of an upstream refresh', () => {
+  test('that comes for a grant revoked meanwhile is revoked upstream: no session is left behind (attack 59)', async () => {
+    await expired();
+    const answers = held();
+    const going = call();
+    const answer = await answers.next();
+    expect((await client.revoke(tokens.refresh_token)).status).toBe(200);
+    answer(200, fresh('orphan'));
+    expect((await going).status).toBe(401);
+    const revoked = world.provider.of('/revoke').map(({ params }) => params.token);
+    expect(revoked).toEqual([asked()[0]?.params.refresh_token, 'up-refresh-orphan']);
+    expect(world.store.live.size).toBe(1);
+  });
+});

@@ -1162,6 +1162,14 @@ export const mutations = [
     pattern: 'attack 59',
   },
   {
+    name: 'upstream: tokens that come for a revoked grant are revoked',
+    file: 'authorization/upstream-session.ts',
+    find: 'if (saved === null) await this.#leg.revoke(fresh).catch(() => {});',
+    replace: '',
+    tests: UPSTREAM_SESSION,
+    pattern: 'attack 59',
+  },
+  {
     name: 'upstream: a botched secret is an outage',
     file: 'servers/upstream/upstream-leg.ts',
     find: "if (error instanceof UpstreamError && error.code === 'invalid_grant') throw new UpstreamRefusal(error.message);",

@@ -82,8 +82,12 @@ export class UpstreamSession {
       );
       throw error;
     }
+    return this.#save(id, leased, fresh);
+  }
+
+  async #save(id: string, leased: Opened<Grant>, fresh: UpstreamTokens): Promise<Opened<Grant> | null> {
     const checkedAt = Math.floor(this.#now() / 1_000);
-    return this.#apply(id, leased, grant => ({
+    const saved = await this.#apply(id, leased, grant => ({
       ...grant,
       upstream: fresh,
       upstreamRefreshes: grant.upstreamRefreshes + 1,
@@ -91,6 +95,9 @@ export class UpstreamSession {
       // Whoever holds it now asks the same question, which has its answer.
       lease: undefined,
     }));
+    // Revoked while upstream answered: nobody else knows of these tokens, or will ever end them.
+    if (saved === null) await this.#leg.revoke(fresh).catch(() => {});
+    return saved;
   }
 
   /**

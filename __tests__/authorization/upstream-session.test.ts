@@ -163,4 +163,68 @@ describe('the answer of an upstream refresh', () => {
     expect(revoked).toEqual([asked()[0]?.params.refresh_token, 'up-refresh-orphan']);
     expect(world.store.live.size).toBe(1);
   });
+
+  /** Lets the provider answer as ever, and does something once it has rotated. */
+  const onAnswer = (work: () => void) => {
+    world.provider.intercept.set('/token', (_req, res) => {
+      const end = res.end.bind(res);
+      res.end = ((body: string) => {
+        work();
+        return end(body);
+      }) as typeof res.end;
+      return false;
+    });
+  };
+
+  test('survives a write that fails: it is tried again, and upstream is asked once', async () => {
+    await expired();
+    const { replace } = world.store;
+    onAnswer(() => {
+      world.store.replace = async () => {
+        world.store.replace = replace;
+        throw new Error('connection reset');
+      };
+    });
+    expect((await call()).status).toBe(200);
+    expect(asked()).toHaveLength(1);
+    world.provider.intercept.clear();
+    world.clock.pass(3_601);
+    expect((await call()).status).toBe(200);
+    expect(world.provider.thefts()).toBe(0);
+  });
+
+  test('survives a store that is out for longer than the lease: the next attempt puts it in (attack 59)', async () => {
+    await expired();
+    onAnswer(() => {
+      world.store.down = true;
+      world.clock.pass(16);
+    });
+    expect((await call()).status).toBe(503);
+    world.provider.intercept.clear();
+    world.store.down = false;
+    const [newest] = world.provider.secrets.filter(secret => secret.startsWith('up-access-')).slice(-1);
+    expect((await call()).body.upstream).toBe(newest);
+    expect(asked()).toHaveLength(1);
+    world.clock.pass(3_601);
+    expect((await client.refresh(tokens.refresh_token)).status).toBe(200);
+    expect([asked().length, world.provider.thefts()]).toEqual([2, 0]);
+  });
+
+  test('is put in over the lease of another replica, whose refusal then ends nothing', async () => {
+    await expired();
+    const replica = await world.replica();
+    onAnswer(() => {
+      world.store.down = true;
+      world.clock.pass(16);
+    });
+    expect((await call()).status).toBe(503);
+    world.store.down = false;
+    const answers = held();
+    const other = call(replica);
+    const refuse = await answers.next();
+    expect((await call()).status).toBe(200);
+    refuse(400, { error: 'invalid_grant' });
+    expect((await other).status).toBe(200);
+    expect(events.of('grant_revoked')).toEqual([]);
+  });
 });

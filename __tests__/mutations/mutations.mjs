@@ -1170,6 +1170,22 @@ export const mutations = [
     pattern: 'attack 59',
   },
   {
+    name: 'upstream: an answer that the store did not take is kept',
+    file: 'authorization/upstream-session.ts',
+    find: 'this.#unsaved.set(questionOf(id, leased), fresh);',
+    replace: '',
+    tests: UPSTREAM_SESSION,
+    pattern: 'longer than the lease',
+  },
+  {
+    name: 'upstream: a failed write of an answer is tried again',
+    file: 'authorization/upstream-session.ts',
+    find: 'if (left <= 0) throw error;',
+    replace: 'if (left <= 0 || pauseMs > 0) throw error;',
+    tests: UPSTREAM_SESSION,
+    pattern: 'write that fails',
+  },
+  {
     name: 'upstream: a botched secret is an outage',
     file: 'servers/upstream/upstream-leg.ts',
     find: "if (error instanceof UpstreamError && error.code === 'invalid_grant') throw new UpstreamRefusal(error.message);",

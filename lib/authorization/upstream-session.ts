@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
 import { publish } from '../core/events.js';
 import { randomToken } from '../crypto/key-ring.js';
@@ -9,6 +10,7 @@ import { type SignInLeg, UpstreamRefusal } from './sign-in.js';
 const LEASE_MARGIN_MS = 5_000;
 const POLL_MS = 50;
 const MAX_REPLACES = 20;
+const MAX_UNSAVED = 1_000;
 
 type Lease = NonNullable<Grant['lease']>;
 
@@ -21,6 +23,8 @@ export class UpstreamSession {
   readonly #leg: SignInLeg;
   readonly #now: () => number;
   readonly #running = new Map<string, Promise<Opened<Grant> | null>>();
+  // Answers that the store has not taken yet, by question: upstream gives each of them once.
+  readonly #unsaved = new LRUCache<string, UpstreamTokens>({ max: MAX_UNSAVED });
 
   constructor(grants: Records<Grant>, leg: SignInLeg, now: () => number) {
     this.#grants = grants;
@@ -40,10 +44,11 @@ export class UpstreamSession {
    * @throws UnavailableError when upstream could not be asked; the grant stays as it was
    */
   refresh(id: string, before: Opened<Grant>): Promise<Opened<Grant> | null> {
-    let running = this.#running.get(id);
+    const question = questionOf(id, before);
+    let running = this.#running.get(question);
     if (running === undefined) {
-      running = this.#refresh(id, before).finally(() => this.#running.delete(id));
-      this.#running.set(id, running);
+      running = this.#refresh(id, before).finally(() => this.#running.delete(question));
+      this.#running.set(question, running);
     }
     return running;
   }
@@ -54,6 +59,8 @@ export class UpstreamSession {
     for (let waited = 0; waited < patienceMs; waited += POLL_MS) {
       if (current === null) return null;
       if (!isSameQuestion(current, before)) return current;
+      const unsaved = this.#unsaved.get(questionOf(id, before));
+      if (unsaved !== undefined) return this.#save(id, current, unsaved);
       const held: Grant['lease'] = current.value.lease;
       if (held === undefined || held.until <= this.#now()) {
         // Stamped now, after the waiting: a lease that is over when it is taken keeps nobody away.
@@ -82,7 +89,18 @@ export class UpstreamSession {
       );
       throw error;
     }
-    return this.#save(id, leased, fresh);
+    this.#unsaved.set(questionOf(id, leased), fresh);
+    // The first failed write must not cost the session: as long as nobody else may ask, it is tried again.
+    let left = lease.until - this.#now();
+    for (let pauseMs = POLL_MS; ; pauseMs *= 2) {
+      try {
+        return await this.#save(id, leased, fresh);
+      } catch (error) {
+        left -= pauseMs;
+        if (left <= 0) throw error;
+        await sleep(pauseMs, undefined, { ref: false });
+      }
+    }
   }
 
   async #save(id: string, leased: Opened<Grant>, fresh: UpstreamTokens): Promise<Opened<Grant> | null> {
@@ -95,6 +113,7 @@ export class UpstreamSession {
       // Whoever holds it now asks the same question, which has its answer.
       lease: undefined,
     }));
+    this.#unsaved.delete(questionOf(id, leased));
     // Revoked while upstream answered: nobody else knows of these tokens, or will ever end them.
     if (saved === null) await this.#leg.revoke(fresh).catch(() => {});
     return saved;
@@ -136,7 +155,11 @@ export class UpstreamSession {
   }
 }
 
-/** Whether both would be refreshed with the same upstream tokens. */
+/** What upstream is asked with: these tokens of this grant. */
+function questionOf(id: string, { value }: Opened<Grant>): string {
+  return `${id} ${value.upstreamRefreshes}`;
+}
+
 function isSameQuestion(a: Opened<Grant>, b: Opened<Grant>): boolean {
   return a.value.upstreamRefreshes === b.value.upstreamRefreshes;
 }

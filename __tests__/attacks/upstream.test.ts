@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
 import { signingKey } from '../support/keys.js';
-import { REDIRECT } from '../support/oauth-client.js';
+import { OAuthClient, REDIRECT } from '../support/oauth-client.js';
 import { type ProxyApp, protectedApp, type Setup } from '../support/proxy-app.js';
 import { UPSTREAM_ID, UPSTREAM_SECRET, type UpstreamProvider } from '../support/upstream-provider.js';
 import { expectFailure, expectRedirectError, expectTokens } from './support/verdicts.js';
@@ -194,13 +194,58 @@ describe('attack 100: ID tokens (OpenID Connect Core section 3.1.3.7, PX-10)', (
     for (const { params } of app.provider.of('/token')) expect(params.code_verifier).not.toBe(client.verifier);
   });
 
-  test('a refresh that names somebody else is an outage: nothing of it is stored (attack 100)', async () => {
-    const app = await discovering();
-    const client = await app.client();
-    const tokens = await client.tokens();
-    app.provider.behaviour.idTokenOnRefresh = { sub: 'mallory' };
-    app.clock.pass(3_601);
-    expectFailure(await client.refresh(tokens.refresh_token), 503, 'temporarily_unavailable');
+  const lies: [string, Record<string, unknown>][] = [
+    ['somebody else', { sub: 'mallory' }],
+    ['nobody', { sub: undefined }],
+    ['another app', { aud: 'another-app' }],
+    ['other apps', { aud: ['another-app', 'a-third'] }],
+    ['another issuer', { iss: 'https://evil.test' }],
+  ];
+  describe.each([
+    ['', false],
+    [' while the keys are out of reach', true],
+  ])('a refresh%s', (_, areKeysOut) => {
+    test.each(lies)('that names %s is an outage: nothing of it is stored (attack 100)', async (_, claims) => {
+      const { provider } = await world();
+      // One key set for whatever issuer: then only the name itself tells them apart.
+      const app = await discovering({ upstream: { jwksUri: `${provider.origin}/jwks` } });
+      const client = await app.client();
+      const tokens = await client.tokens();
+      // Another process, which knows no keys yet.
+      const replica = await app.replica();
+      const there = new OAuthClient({ base: replica.origin }, { id: client.id });
+      if (areKeysOut) app.provider.intercept.set('/jwks', (_, res) => Boolean(res.writeHead(503).end()));
+      app.provider.behaviour.idTokenOnRefresh = claims;
+      app.clock.pass(3_601);
+      expectFailure(await there.refresh(tokens.refresh_token), 503, 'temporarily_unavailable');
+      expect(app.provider.of('/token', 'refresh_token')).toHaveLength(1);
+    });
+  });
+
+  test('a refresh with an ID token by another key, or by none, is an outage too (attack 100)', async () => {
+    const forged = (header: object) =>
+      [header, { iss: app.provider.origin, aud: UPSTREAM_ID, sub: 'alice', exp: app.clock.seconds + 300 }]
+        .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
+        .join('.');
+    let app = await discovering();
+    const signer = await signingKey('RS256');
+    const tokens = [
+      () => signer.sign({ iss: app.provider.origin, aud: UPSTREAM_ID, sub: 'alice', exp: app.clock.seconds + 300 }),
+      async () => `${forged({ alg: 'none' })}.`,
+      async () => `${forged({ alg: 'HS256' })}.${'A'.repeat(43)}`,
+      async () => 'no JWT at all',
+    ];
+    for (const make of tokens) {
+      app = await discovering();
+      const client = await app.client();
+      const { refresh_token: token } = await client.tokens();
+      app.clock.pass(3_601);
+      const idToken = await make();
+      answerWith(app.provider, res =>
+        res.end(JSON.stringify({ access_token: 'up-x', token_type: 'bearer', id_token: idToken })),
+      );
+      expectFailure(await client.refresh(token), 503, 'temporarily_unavailable');
+    }
   });
 });
 

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { multiAuth, staticTokenVerifier } from 'express-mcp-auth';
 import { signingKey } from '../support/keys.js';
-import type { OAuthClient } from '../support/oauth-client.js';
+import { OAuthClient } from '../support/oauth-client.js';
 import { closeAll, type ProxyApp, protectedApp, proxyApp } from '../support/proxy-app.js';
 import { recordServerEvents } from '../support/server-events.js';
 import { UPSTREAM_ID, UPSTREAM_SECRET } from '../support/upstream-provider.js';
@@ -423,6 +423,41 @@ describe('discovery of upstream.issuer', () => {
       const refreshed = await client.refresh(tokens.refresh_token);
       expect(refreshed.status).toBe(503);
       expect(refreshed.body).toMatchObject({ error: 'temporarily_unavailable' });
+    });
+
+    test('one that comes with a refresh costs no tokens by its expiry: they are given once', async () => {
+      await startWithIdToken();
+      const tokens = await client.tokens();
+      world.provider.behaviour.idTokenOnRefresh = { exp: world.clock.seconds + 60, nbf: world.clock.seconds + 9_000 };
+      world.clock.pass(3_600);
+      const second = await client.refresh(tokens.refresh_token);
+      expect(second.status).toBe(200);
+      world.clock.pass(3_600);
+      expect((await client.refresh(second.body.refresh_token)).status).toBe(200);
+      expect(world.provider.thefts()).toBe(0);
+    });
+
+    test.each<[string, (res: ServerResponse) => unknown]>([
+      ['answer 503', res => res.writeHead(503).end()],
+      ['never answer', () => undefined],
+    ])('one that comes with a refresh costs no tokens when the keys %s', async (_, fail) => {
+      await startWithIdToken();
+      const tokens = await client.tokens();
+      // Another process, which knows no keys yet.
+      const replica = await world.replica();
+      const there = new OAuthClient({ base: replica.origin }, { id: client.id });
+      world.provider.behaviour.idTokenOnRefresh = { exp: world.clock.seconds + 86_400 };
+      world.provider.intercept.set('/jwks', (_req, res) => {
+        fail(res);
+        return true;
+      });
+      world.clock.pass(3_600);
+      const second = await there.refresh(tokens.refresh_token);
+      expect(second.status).toBe(200);
+      world.provider.intercept.clear();
+      world.clock.pass(3_600);
+      expect((await there.refresh(second.body.refresh_token)).status).toBe(200);
+      expect(world.provider.thefts()).toBe(0);
     });
 
     test('one of the same person with a refresh is fine, and so is none', async () => {

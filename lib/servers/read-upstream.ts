@@ -4,7 +4,9 @@ import type { Auth } from '../http/auth.js';
 import { internalsOf } from '../http/internals.js';
 import type { Fetch } from '../net/fetch-json.js';
 import { urlProblem } from '../oauth/url.js';
-import { jwtVerifier } from '../verifiers/jwt.js';
+import { verifierOf } from '../verifiers/jwt.js';
+import { readJwtOptions } from '../verifiers/jwt-config.js';
+import { refreshedIdToken } from './upstream/refreshed-id-token.js';
 import type { UpstreamAuthMethod, UpstreamConfig } from './upstream/upstream-config.js';
 import { discoveredEndpoints, fixedEndpoints, type ResolveEndpoints } from './upstream/upstream-endpoints.js';
 
@@ -89,11 +91,8 @@ export function readUpstream(options: Options, { redirectUri, fetch, now }: Upst
     timeoutMs,
     redirectUri,
     ...(verifier === undefined
-      ? {
-          verifier: idTokenVerifier(options, { issuer, jwksUri, clientId, fetch, now }),
-          verifies: 'id_token' as const,
-        }
-      : { verifier, verifies: 'access_token' as const }),
+      ? readIdTokens(options, { issuer, jwksUri, clientId, fetch, now })
+      : { verifier, verifies: 'access_token' as const, isSamePerson: undefined }),
     fetch,
     now,
   };
@@ -181,7 +180,7 @@ function readVerifier(options: Options): Auth | undefined {
 }
 
 /** The ID token says who signed in; it is a token for us as a client, so the audience is our ID there. */
-function idTokenVerifier(
+function readIdTokens(
   options: Options,
   {
     issuer,
@@ -196,14 +195,14 @@ function idTokenVerifier(
     fetch: Fetch | undefined;
     now: () => number;
   },
-): Auth {
+): Pick<UpstreamConfig, 'verifier' | 'verifies' | 'isSamePerson'> {
   if (issuer === undefined)
     options.fail(
       'verifier',
       'is missing, and without upstream.issuer there is no ID token to tell who signed in',
       'Say who an upstream token belongs to, for example with customVerifier({ verify }).',
     );
-  return jwtVerifier({
+  const config = readJwtOptions({
     issuer,
     audience: clientId,
     ...(jwksUri !== undefined && { jwksUri }),
@@ -211,4 +210,5 @@ function idTokenVerifier(
     now,
     name: 'id_token',
   });
+  return { verifier: verifierOf(config), verifies: 'id_token', isSamePerson: refreshedIdToken(config, clientId) };
 }

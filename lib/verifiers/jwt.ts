@@ -33,7 +33,11 @@ interface SignatureFacts {
  * @throws ConfigError for wrong, unknown or contradictory options
  */
 export function jwtVerifier(options: JwtVerifierOptions): Auth {
-  const config = readJwtOptions(options);
+  return verifierOf(readJwtOptions(options));
+}
+
+/** The verifier of options that were read before, for who needs their keys for something else too. */
+export function verifierOf(config: JwtConfig): Auth {
   const judgeForm = formJudge(config);
   const signatures = signatureCheck({ rememberFailures: config.cache !== null });
   const verified =

@@ -1,6 +1,7 @@
 import type { AuthInfoExtra } from '../../core/auth-info.js';
 import type { Auth } from '../../http/auth.js';
 import type { Fetch } from '../../net/fetch-json.js';
+import type { IsSamePerson } from './refreshed-id-token.js';
 import type { ResolveEndpoints } from './upstream-endpoints.js';
 
 export type UpstreamAuthMethod = 'client_secret_basic' | 'client_secret_post' | 'none';
@@ -27,6 +28,8 @@ export interface UpstreamConfig {
   /** Says whose an upstream token is: of the ID token in `id_token` mode, of the access token else. */
   readonly verifier: Auth;
   readonly verifies: 'id_token' | 'access_token';
+  /** Judges the ID token of a refresh answer, where ID tokens say who signed in. */
+  readonly isSamePerson: IsSamePerson | undefined;
   readonly grantScopes: GrantScopes | undefined;
   readonly defaultScopes: readonly string[];
   readonly revalidation: { readonly seconds: number; readonly graceSeconds: number } | undefined;

@@ -89,8 +89,7 @@ export function upstreamLeg(config: UpstreamConfig, resources: Resources): SignI
         // A botched rotation of the client secret must not log everybody out.
         throw error instanceof UpstreamError ? unavailable(error) : error;
       });
-      if (config.verifies === 'id_token' && fresh.notes.idToken !== undefined)
-        await judgeSamePerson(config, fresh.notes.idToken, subject);
+      if (fresh.notes.idToken !== undefined) await judgeSamePerson(config, fresh.notes.idToken, subject);
       return upstreamTokens(fresh, tokens, seconds());
     },
 
@@ -173,10 +172,9 @@ async function identify(
   return verdict;
 }
 
-// OpenID Connect Core section 12.2: a refresh never changes who it is. Tokens of somebody else are not stored.
-async function judgeSamePerson({ verifier }: UpstreamConfig, idToken: string, subject: string): Promise<void> {
-  const verdict = await verifier.check(idToken);
-  if (verdict.outcome === 'accept' && verdict.auth.extra.subject === subject) return;
+// Tokens of somebody else are not stored.
+async function judgeSamePerson({ isSamePerson }: UpstreamConfig, idToken: string, subject: string): Promise<void> {
+  if (isSamePerson === undefined || (await isSamePerson(idToken, subject))) return;
   publish('upstream_failed', undefined, () => ({
     leg: 'refresh',
     message: 'the ID token is bad, or names another person',

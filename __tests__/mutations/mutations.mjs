@@ -1212,7 +1212,7 @@ export const mutations = [
   {
     name: 'upstream: a botched secret is an outage',
     file: 'servers/upstream/upstream-leg.ts',
-    find: "if (error instanceof UpstreamError && error.code === 'invalid_grant') throw new UpstreamRefusal(error.message);",
+    find: 'if (error instanceof UpstreamError && SESSION_ENDED.has(error.code)) throw new UpstreamRefusal(error.message);',
     replace: 'if (error instanceof UpstreamError) throw new UpstreamRefusal(error.message);',
     tests: UPSTREAM,
     pattern: 'botched',

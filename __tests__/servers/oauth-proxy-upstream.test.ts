@@ -579,6 +579,21 @@ describe('the upstream token of a caller', () => {
     expect(events.of('grant_revoked')).toEqual([{ clientId: client.id, subject: 'alice', by: 'upstream' }]);
   });
 
+  test.each(['bad_refresh_token', 'interaction_required', 'login_required', 'consent_required'])(
+    '%s means the same, with whatever status',
+    async error => {
+      for (const status of [200, 400, 401]) {
+        await start();
+        const tokens = await client.tokens();
+        world.clock.pass(3_601);
+        world.provider.intercept.set('/token', (_req, res) => answerJson(res, { error }, status));
+        expect((await client.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant');
+        expect((await client.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant');
+        expect(refreshes()).toBe(1);
+      }
+    },
+  );
+
   test('invalid_grant in the guard ends the grant too, and says so', async () => {
     await start({ options: { tokens: { accessTtlSeconds: 86_400 } } });
     const tokens = await client.tokens();
@@ -595,6 +610,9 @@ describe('the upstream token of a caller', () => {
     ['429', res => answerJson(res, { error: 'slow_down' }, 429)],
     ['invalid_client, of a botched rotation of our secret', res => answerJson(res, { error: 'invalid_client' }, 401)],
     ['temporarily_unavailable with 400', res => answerJson(res, { error: 'temporarily_unavailable' }, 400)],
+    ['unauthorized_client', res => answerJson(res, { error: 'unauthorized_client' }, 400)],
+    ['invalid_request', res => answerJson(res, { error: 'invalid_request' }, 400)],
+    ['an error that nobody knows', res => answerJson(res, { error: 'not_today' }, 400)],
     ['nothing', res => res.socket?.destroy()],
     ['HTML with 200', res => res.writeHead(200).end('<html>')],
   ])('%s is an outage: 503, the grant is kept, the next attempt works (H5, H6)', async (_, fail) => {

@@ -17,6 +17,15 @@ type Acceptance = Extract<Verdict, { outcome: 'accept' }>;
 // What a provider may say that means something to the client; anything else is our affair.
 const FORWARDED = new Set(['access_denied', 'temporarily_unavailable', 'server_error']);
 
+// How providers say that the person must sign in again: RFC 6749, GitHub, OpenID Connect Core section 3.1.2.6.
+const SESSION_ENDED = new Set([
+  'invalid_grant',
+  'bad_refresh_token',
+  'interaction_required',
+  'login_required',
+  'consent_required',
+]);
+
 /** The sign-in at an identity provider: one fixed callback, own PKCE and `state`, whatever the client sent. */
 export function upstreamLeg(config: UpstreamConfig, resources: Resources): SignInLeg {
   const tokenEndpoint = new TokenEndpoint(config);
@@ -85,7 +94,7 @@ export function upstreamLeg(config: UpstreamConfig, resources: Resources): SignI
     async refresh(tokens, subject) {
       if (tokens.refreshToken === undefined) throw new UpstreamRefusal('there is no upstream refresh token');
       const fresh = await tokenEndpoint.refresh(tokens.refreshToken).catch(error => {
-        if (error instanceof UpstreamError && error.code === 'invalid_grant') throw new UpstreamRefusal(error.message);
+        if (error instanceof UpstreamError && SESSION_ENDED.has(error.code)) throw new UpstreamRefusal(error.message);
         // A botched rotation of the client secret must not log everybody out.
         throw error instanceof UpstreamError ? unavailable(error) : error;
       });

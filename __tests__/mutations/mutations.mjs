@@ -21,6 +21,7 @@ const REGISTRATION = ['attacks/registration.test.ts'];
 const ENDPOINTS = ['attacks/endpoints.test.ts'];
 const STORAGE = ['attacks/storage.test.ts'];
 const UPSTREAM = ['attacks/upstream.test.ts'];
+const REVALIDATION = ['authorization/revalidation.test.ts'];
 const UPSTREAM_SESSION = ['authorization/upstream-session.test.ts'];
 const JWT = ['attacks/tokens.test.ts'];
 
@@ -1227,19 +1228,43 @@ export const mutations = [
   },
   {
     name: 'upstream: revalidation',
-    file: 'authorization/access-tokens.ts',
-    find: 'if (await leg.isStillGood(tokens)) {',
-    replace: 'if ((await leg.isStillGood(tokens)) || true) {',
+    file: 'authorization/revalidation.ts',
+    find: 'if (await this.#leg.isStillGood(tokens)) return',
+    replace: 'if ((await this.#leg.isStillGood(tokens)) || true) return',
     tests: UPSTREAM,
     pattern: 'attack 59',
   },
   {
     name: 'upstream: grace ends',
     file: 'authorization/access-tokens.ts',
-    find: 'if (age >= 0 && age < seconds + graceSeconds) return opened;',
-    replace: 'if (age >= 0 && graceSeconds > 0) return opened;',
+    find: 'if (isRecent) return alive;',
+    replace: 'if (isRecent || error) return alive;',
     tests: UPSTREAM,
     pattern: 'attack 59',
+  },
+  {
+    name: 'upstream: no grace after a no',
+    file: 'authorization/revalidation.ts',
+    find: "return !(last !== undefined && 'refreshedAt' in last) && this.#isWithin(",
+    replace: 'return (last === undefined || last !== undefined) && this.#isWithin(',
+    tests: REVALIDATION,
+    pattern: 'no grace',
+  },
+  {
+    name: 'upstream: our own refresh ends the grant of whom upstream refuses',
+    file: 'authorization/grants.ts',
+    find: "if (left !== null) await this.#end(id, left, 'upstream');",
+    replace: 'if (left !== null) return left;',
+    tests: REVALIDATION,
+    pattern: 'attack 59',
+  },
+  {
+    name: 'upstream: one upstream refresh for a no, not one for each call',
+    file: 'authorization/revalidation.ts',
+    find: ' || this.#isWithin(REFRESH_PAUSE_SECONDS, refreshedAt)) return null;',
+    replace: ' || this.#isWithin(REFRESH_PAUSE_SECONDS - 60, refreshedAt)) return null;',
+    tests: REVALIDATION,
+    pattern: 'stay refused',
   },
 
   // The guard, and tokens of others

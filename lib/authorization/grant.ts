@@ -44,7 +44,7 @@ export interface Grant {
   readonly upstream?: UpstreamTokens | undefined;
   /** How often the upstream tokens were refreshed: a provider may give the same ones again. */
   readonly upstreamRefreshes: number;
-  /** When upstream was last asked about the person. */
+  /** When upstream last stood by the person, as far as whoever wrote the record knew. */
   readonly checkedAt: number;
   /** Who is refreshing upstream right now; `until` in milliseconds since the epoch. */
   readonly lease?: { readonly id: string; readonly until: number } | undefined;

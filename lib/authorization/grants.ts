@@ -1,42 +1,26 @@
 import type { Client } from '../clients/client.js';
 import { publish } from '../core/events.js';
 import type { KeyRing } from '../crypto/key-ring.js';
-import { type Grant, lifetimeOf, withAccessToken } from './grant.js';
-import { accessExpiry, refreshExpiry, renewalMargin, type TokenLifetimes } from './lifetimes.js';
+import { type Grant, lifetimeOf } from './grant.js';
+import { renewalMargin, type TokenLifetimes } from './lifetimes.js';
 import { OAuthFailure } from './oauth-failure.js';
 import type { Opened, Records } from './records.js';
 import { openAnswer, sealAnswer } from './replayed-answer.js';
 import type { Resources } from './resources.js';
+import type { Revalidation } from './revalidation.js';
 import type { SignedIn, SignInLeg } from './sign-in.js';
 import { isSpentLately, withSpent } from './spent-generations.js';
+import { type TokenAnswer, withTokens } from './token-answer.js';
 import { type CodeRequest, judgeCodeRequest, judgeRefreshRequest, type RefreshRequest } from './token-requests.js';
-import {
-  hashOf,
-  isSameHash,
-  mintAccessToken,
-  mintCode,
-  mintRefreshToken,
-  newGrantId,
-  readAccessToken,
-  readCode,
-  readRefreshToken,
-} from './tokens.js';
+import { hashOf, isSameHash, mintCode, newGrantId, readAccessToken, readCode, readRefreshToken } from './tokens.js';
 import type { AuthorizationRequest } from './transactions.js';
 import type { UpstreamSession } from './upstream-session.js';
-
-/** The answer of the token endpoint (RFC 6749 section 5.1). */
-export interface TokenAnswer {
-  readonly access_token: string;
-  readonly token_type: 'Bearer';
-  readonly expires_in: number;
-  readonly refresh_token?: string;
-  readonly scope: string;
-}
 
 export interface GrantsParts {
   readonly records: Records<Grant>;
   readonly resources: Resources;
   readonly upstream: UpstreamSession;
+  readonly revalidation: Revalidation;
   readonly leg: SignInLeg;
   readonly ring: KeyRing;
   readonly lifetimes: TokenLifetimes;
@@ -105,7 +89,7 @@ export class Grants {
         break;
       }
       if (grant.codeExpiresAt <= now) break;
-      const [next, answer] = this.#withTokens(claim.grantId, { ...grant, redeemedAt: now }, grant.scopes, now);
+      const [next, answer] = withTokens(claim.grantId, { ...grant, redeemedAt: now }, grant.scopes, now, this.#parts);
       const replaced = await records.replace(claim.grantId, opened, next, lifetimeOf(next, now));
       if (replaced !== null) return this.#issued(next, answer, 'authorization_code');
     }
@@ -127,7 +111,8 @@ export class Grants {
       }
       if (!isSameHash(opened.value.refreshHash, hashOf(request.refreshToken))) break;
       if ((opened.value.refreshExpiresAt ?? 0) <= this.#seconds()) break;
-      const current = await this.#withFreshUpstream(claim.grantId, opened);
+      // Before anything is spent: what upstream cannot answer right now costs nobody a token.
+      const current = await this.#upheld(claim.grantId, opened);
       if (current === null) break;
       // Another replica has rotated meanwhile: the next round gives its answer again.
       if (current.value.generation !== claim.generation) continue;
@@ -174,6 +159,18 @@ export class Grants {
     }
   }
 
+  /** The grant with live upstream tokens that upstream stands by, or `null` where it does not: then the grant has ended. */
+  async #upheld(id: string, opened: Opened<Grant>): Promise<Opened<Grant> | null> {
+    const alive = await this.#withFreshUpstream(id, opened);
+    if (alive === null) return null;
+    // Otherwise a client whose calls are refused would refresh, be refused, and refresh, for ever. How long an old answer
+    // holds in an outage is for the guard to say.
+    const upheld = await this.#parts.revalidation.check(id, alive, () => alive);
+    const left = upheld === null ? await this.#parts.records.get(id) : null;
+    if (left !== null) await this.#end(id, left, 'upstream');
+    return upheld;
+  }
+
   async #withFreshUpstream(id: string, opened: Opened<Grant>): Promise<Opened<Grant> | null> {
     const { upstream } = opened.value;
     if (upstream?.refreshToken === undefined || !this.#parts.upstream.isDue(opened, renewalMargin(upstream)))
@@ -191,8 +188,10 @@ export class Grants {
     const { refreshReuseSeconds } = this.#parts.lifetimes;
     const grant = opened.value;
     const spent = withSpent(grant.spent, grant.generation, now, refreshReuseSeconds);
-    const rotated = { ...grant, generation: grant.generation + 1, spent };
-    const [fresh, answer] = this.#withTokens(id, rotated, scopes, now);
+    // Other replicas learn from the record that upstream stood by it.
+    const checkedAt = Math.floor(this.#parts.revalidation.goodAt(id, grant));
+    const rotated = { ...grant, generation: grant.generation + 1, spent, checkedAt };
+    const [fresh, answer] = withTokens(id, rotated, scopes, now, this.#parts);
     const lastAnswer = {
       spentHash: hashOf(request.refreshToken),
       sealed: sealAnswer(JSON.stringify(answer), request.refreshToken, id),
@@ -227,32 +226,6 @@ export class Grants {
       await this.#end(id, opened, 'reuse');
     }
     return null;
-  }
-
-  #withTokens(id: string, grant: Grant, scopes: readonly string[], now: number): [Grant, TokenAnswer] {
-    const { lifetimes, ring } = this.#parts;
-    const access = mintAccessToken(id);
-    const expiresAt = Math.floor(accessExpiry(lifetimes, grant.upstream, now));
-    const refreshExpiresAt = refreshExpiry(lifetimes, grant.upstream, now);
-    const refresh =
-      refreshExpiresAt === undefined || refreshExpiresAt <= now
-        ? undefined
-        : mintRefreshToken(id, grant.generation, ring);
-    const accessTokens = withAccessToken(grant, { hash: access.hash, expiresAt, scopes }, now);
-    const next: Grant = {
-      ...grant,
-      accessTokens,
-      refreshHash: refresh?.hash,
-      refreshExpiresAt: refresh && refreshExpiresAt,
-    };
-    const answer: TokenAnswer = {
-      access_token: access.token,
-      token_type: 'Bearer',
-      expires_in: Math.max(0, expiresAt - now),
-      ...(refresh !== undefined && { refresh_token: refresh.token }),
-      scope: scopes.join(' '),
-    };
-    return [next, answer];
   }
 
   #issued(grant: Grant, answer: TokenAnswer, grantType: string): TokenAnswer {

@@ -104,12 +104,10 @@ export class UpstreamSession {
   }
 
   async #save(id: string, leased: Opened<Grant>, fresh: UpstreamTokens): Promise<Opened<Grant> | null> {
-    const checkedAt = Math.floor(this.#now() / 1_000);
     const saved = await this.#apply(id, leased, grant => ({
       ...grant,
       upstream: fresh,
       upstreamRefreshes: grant.upstreamRefreshes + 1,
-      checkedAt,
       // Whoever holds it now asks the same question, which has its answer.
       lease: undefined,
     }));

@@ -7,6 +7,7 @@ import { Grants } from '../authorization/grants.js';
 import { sealedRecords } from '../authorization/records.js';
 import { rememberedConsents } from '../authorization/remembered-consents.js';
 import { Resources } from '../authorization/resources.js';
+import { Revalidation } from '../authorization/revalidation.js';
 import { scopeRules } from '../authorization/scope-rules.js';
 import { Transactions } from '../authorization/transactions.js';
 import { UpstreamSession } from '../authorization/upstream-session.js';
@@ -80,10 +81,12 @@ function assemble(config: OAuthProxyConfig) {
     resources,
   );
   const upstream = new UpstreamSession(grantRecords, leg, now);
+  const revalidation = new Revalidation(leg, upstream, now);
   const grants = new Grants({
     records: grantRecords,
     resources,
     upstream,
+    revalidation,
     leg,
     ring: derive('refresh token'),
     lifetimes,
@@ -117,5 +120,5 @@ function assemble(config: OAuthProxyConfig) {
     rateLimits: config.rateLimits,
     now,
   };
-  return { server, tokens: accessTokens({ grants, upstream, leg, now }) };
+  return { server, tokens: accessTokens({ grants, upstream, revalidation, now }) };
 }

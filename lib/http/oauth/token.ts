@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthorizationServer } from '../../authorization/authorization-server.js';
-import type { TokenAnswer } from '../../authorization/grants.js';
 import { OAuthFailure } from '../../authorization/oauth-failure.js';
 import type { Params } from '../../authorization/params.js';
+import type { TokenAnswer } from '../../authorization/token-answer.js';
 import { authenticateClient } from '../../clients/authenticate.js';
 import type { Client } from '../../clients/client.js';
 import { publish } from '../../core/events.js';

@@ -625,6 +625,28 @@ describe('the callback', () => {
     expect((await client.browser.get(callback)).status).toBe(303);
   });
 
+  test.each(['stateless', 'stored'])(
+    'after which the store is out of reach says to start again, and leaves no session at the provider; clients are %s',
+    async registration => {
+      await start({ clients: { registration } });
+      const callback = await approve();
+      world.provider.intercept.set('/token', () => {
+        world.store.down = true;
+        return false;
+      });
+      const page = await client.browser.get(callback);
+      expect([page.status, page.location]).toEqual([503, undefined]);
+      expect(page.text).toContain('Go back to your application and connect again.');
+      expect(page.text).not.toMatch(/load (the|this) page again/);
+      expect(world.provider.of('/revoke')).toHaveLength(1);
+      const token = world.provider.secrets.find(secret => secret.startsWith('up-access-'));
+      expect(world.provider.whoIs(String(token))).toBeNull();
+      expect(events.of('sign_in_refused')).toEqual([{ clientId: client.id, reason: 'the store is out of reach' }]);
+      world.store.down = false;
+      expect((await client.browser.get(callback)).status).toBe(400);
+    },
+  );
+
   test('finishes on any replica', async () => {
     await start();
     const callback = await approve();

@@ -49,8 +49,19 @@ export async function callback(req: IncomingMessage, res: ServerResponse, front:
       clientRedirect(server, redirectUri, { error, error_description: message, state: clientState }),
     );
   }
-  const code = await server.grants.issueCode(transaction, redirectUri, signedIn);
-  await server.clients.signedIn(client);
+  let code: string;
+  try {
+    await server.clients.signedIn(client);
+    code = await server.grants.issueCode(transaction, redirectUri, signedIn);
+  } catch (error) {
+    // Nobody will ever hold what the provider gave.
+    if (signedIn.upstream !== undefined) await server.leg.revoke(signedIn.upstream).catch(() => {});
+    if (!(error instanceof UnavailableError)) throw error;
+    publish('sign_in_refused', req, () => ({ clientId: client.id, reason: error.message }));
+    // The sign-in is spent: to load this page again, as other pages advise in an outage, would not help.
+    res.setHeader('Retry-After', String(error.retryAfterSeconds));
+    return sendMessage(req, res, front, 503, 'The sign-in could not be finished', AGAIN);
+  }
   redirect(res, clientRedirect(server, redirectUri, { code, state: clientState }));
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { OAuthClient, Tokens } from '../support/oauth-client.js';
+import { OAuthClient, type Tokens } from '../support/oauth-client.js';
 import { closeAll, type ProxyApp, proxyApp } from '../support/proxy-app.js';
 import { recordServerEvents } from '../support/server-events.js';
 
@@ -130,6 +130,47 @@ describe('a refresh', () => {
     strict.clock.pass(1);
     expect((await visitor.refresh(first.refresh_token)).body.error).toBe('invalid_grant');
     expect((await strict.call(second.access_token)).status).toBe(401);
+  });
+});
+
+describe('a clock that is not the same everywhere', () => {
+  test('a replica that is two seconds behind gives the same answer again', async () => {
+    const first = await client.tokens();
+    const second = await refreshed(first.refresh_token);
+    const behind = await world.replica({ now: () => world.clock.now() - 2_000 });
+    const elsewhere = new OAuthClient({ base: world.base, rewrite: behind.rewrite }, client);
+    expect((await elsewhere.refresh(first.refresh_token)).body).toEqual(second);
+    expect(events.of('refresh_reused')).toEqual([]);
+  });
+
+  test('one that is set back opens no window for a spent token (attack 56)', async () => {
+    const first = await client.tokens();
+    const second = await refreshed(first.refresh_token);
+    const third = await refreshed(second.refresh_token);
+    world.clock.pass(-900);
+    await isRefused(second.refresh_token);
+    expect(events.of('refresh_reused')).toHaveLength(1);
+    expect(await isGood(third)).toBe(false);
+  });
+});
+
+describe('a grant that others change all the time', () => {
+  test('is an outage and no log-out: nothing was done, and everything is as good as before', async () => {
+    const first = await client.tokens();
+    const code = String((await client.connect()).location?.searchParams.get('code'));
+    const { replace } = world.store;
+    world.store.replace = async () => false;
+    const answers = [
+      await client.refresh(first.refresh_token),
+      await client.redeem(code),
+      await client.revoke(first.access_token),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503]);
+    world.store.replace = replace;
+    expect(await isGood(first)).toBe(true);
+    expect((await client.revoke(first.access_token)).status).toBe(200);
+    expect(await isGood(first)).toBe(false);
+    await refreshed(first.refresh_token);
   });
 });
 

@@ -92,6 +92,14 @@ export const mutations = [
     pattern: 'attack 81',
   },
   {
+    name: 'tokens: a clock that is set back opens the window for a spent token',
+    file: 'authorization/spent-generations.ts',
+    find: 'Math.abs(now - at)',
+    replace: '(now - at)',
+    tests: ['authorization/refresh.test.ts'],
+    pattern: 'attack 56',
+  },
+  {
     name: 'keys: a guess at a short client secret costs nothing',
     file: 'servers/read-storage.ts',
     find: 'if (secret.length >= GUESSABLE) return secret;',

@@ -1,4 +1,5 @@
 import type { Client } from '../clients/client.js';
+import { UnavailableError } from '../core/errors.js';
 import { publish } from '../core/events.js';
 import type { KeyRing } from '../crypto/key-ring.js';
 import { type Grant, lifetimeOf } from './grant.js';
@@ -9,7 +10,7 @@ import { openAnswer, sealAnswer } from './replayed-answer.js';
 import type { Resources } from './resources.js';
 import type { Revalidation } from './revalidation.js';
 import type { SignedIn, SignInLeg } from './sign-in.js';
-import { isSpentLately, withSpent } from './spent-generations.js';
+import { isLately, isSpentLately, withSpent } from './spent-generations.js';
 import { type TokenAnswer, withTokens } from './token-answer.js';
 import { type CodeRequest, judgeCodeRequest, judgeRefreshRequest, type RefreshRequest } from './token-requests.js';
 import { hashOf, isSameHash, mintCode, newGrantId, readAccessToken, readCode, readRefreshToken } from './tokens.js';
@@ -28,7 +29,6 @@ export interface GrantsParts {
 }
 
 const MAX_TRIES = 8;
-const REFUSED = 'The grant is unknown, was used already, has expired or was revoked. Ask the person to sign in again.';
 
 /** Codes and tokens: each is one of the states of a grant, and every step from one to the next happens once. */
 export class Grants {
@@ -76,9 +76,10 @@ export class Grants {
   async redeem(request: CodeRequest): Promise<TokenAnswer> {
     const { records, resources, lifetimes } = this.#parts;
     const claim = readCode(request.code);
-    for (let attempt = 0; claim !== null && attempt < MAX_TRIES; attempt++) {
+    if (claim === null) throw refused();
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       const opened = await records.get(claim.grantId);
-      if (opened === null || !isSameHash(opened.value.codeHash, hashOf(request.code))) break;
+      if (opened === null || !isSameHash(opened.value.codeHash, hashOf(request.code))) throw refused();
       const grant = opened.value;
       judgeCodeRequest(request, grant, resources);
       const now = this.#seconds();
@@ -86,40 +87,41 @@ export class Grants {
         // A client that asked twice is refused; somebody who comes later with a used code has stolen it from somewhere.
         if (now - grant.redeemedAt > lifetimes.refreshReuseSeconds)
           await this.#end(claim.grantId, opened, 'code_replayed');
-        break;
+        throw refused();
       }
-      if (grant.codeExpiresAt <= now) break;
+      if (grant.codeExpiresAt <= now) throw refused();
       const [next, answer] = withTokens(claim.grantId, { ...grant, redeemedAt: now }, grant.scopes, now, this.#parts);
       const replaced = await records.replace(claim.grantId, opened, next, lifetimeOf(next, now));
       if (replaced !== null) return this.#issued(next, answer, 'authorization_code');
     }
-    throw new OAuthFailure('invalid_grant', REFUSED);
+    throw contended();
   }
 
   /** @throws OAuthFailure, or UnavailableError while upstream is out of reach: the token stays good then */
   async refresh(request: RefreshRequest): Promise<TokenAnswer> {
     const { records, ring } = this.#parts;
     const claim = readRefreshToken(request.refreshToken, ring);
-    for (let attempt = 0; claim !== null && attempt < MAX_TRIES; attempt++) {
+    if (claim === null) throw refused();
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       const opened = await records.get(claim.grantId);
-      if (opened === null || opened.value.clientId !== request.client.id) break;
+      if (opened === null || opened.value.clientId !== request.client.id) throw refused();
       const scopes = judgeRefreshRequest(request, opened.value, this.#parts.resources);
       if (claim.generation !== opened.value.generation) {
         const replayed = await this.#replay(claim.grantId, claim.generation, opened, request);
         if (replayed !== null) return replayed;
-        break;
+        throw refused();
       }
-      if (!isSameHash(opened.value.refreshHash, hashOf(request.refreshToken))) break;
-      if ((opened.value.refreshExpiresAt ?? 0) <= this.#seconds()) break;
+      if (!isSameHash(opened.value.refreshHash, hashOf(request.refreshToken))) throw refused();
+      if ((opened.value.refreshExpiresAt ?? 0) <= this.#seconds()) throw refused();
       // Before anything is spent: what upstream cannot answer right now costs nobody a token.
       const current = await this.#upheld(claim.grantId, opened);
-      if (current === null) break;
+      if (current === null) throw refused();
       // Another replica has rotated meanwhile: the next round gives its answer again.
       if (current.value.generation !== claim.generation) continue;
       const answer = await this.#rotate(claim.grantId, current, request, scopes);
       if (answer !== null) return answer;
     }
-    throw new OAuthFailure('invalid_grant', REFUSED);
+    throw contended();
   }
 
   find(id: string): Promise<Opened<Grant> | null> {
@@ -157,6 +159,7 @@ export class Grants {
       if (left <= 0) return this.#end(found.id, found.opened, 'client');
       if ((await records.replace(found.id, found.opened, next, left)) !== null) return;
     }
+    throw contended();
   }
 
   /** The grant with live upstream tokens that upstream stands by, or `null` where it does not: then the grant has ended. */
@@ -216,7 +219,7 @@ export class Grants {
     if (
       lastAnswer !== undefined &&
       isSameHash(lastAnswer.spentHash, hashOf(request.refreshToken)) &&
-      now - lastAnswer.at <= refreshReuseSeconds
+      isLately(lastAnswer.at, now, refreshReuseSeconds)
     ) {
       const answer = openAnswer(lastAnswer.sealed, request.refreshToken, id);
       if (answer !== null) return { ...(JSON.parse(answer) as TokenAnswer) };
@@ -253,4 +256,16 @@ export class Grants {
   #seconds(): number {
     return Math.floor(this.#parts.now() / 1_000);
   }
+}
+
+function refused(): OAuthFailure {
+  return new OAuthFailure(
+    'invalid_grant',
+    'The grant is unknown, was used already, has expired or was revoked. Ask the person to sign in again.',
+  );
+}
+
+// Somebody else changed the record between every look and every write: nothing was done, and nothing is known to be wrong.
+function contended(): UnavailableError {
+  return new UnavailableError('the grant is being changed by others all the time', { retryAfterSeconds: 1 });
 }

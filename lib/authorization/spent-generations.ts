@@ -30,7 +30,10 @@ export function isSpentLately(
   now: number,
   windowSeconds: number,
 ): boolean {
-  return spent.some(
-    ({ from, to, at }) => from <= generation && generation <= to && at <= now && now - at <= windowSeconds,
-  );
+  return spent.some(({ from, to, at }) => from <= generation && generation <= to && isLately(at, now, windowSeconds));
+}
+
+/** Within the window, also by the clock of a replica that is a little behind, and not by one that was set back for long. */
+export function isLately(at: number, now: number, windowSeconds: number): boolean {
+  return Math.abs(now - at) <= windowSeconds;
 }

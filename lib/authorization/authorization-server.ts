@@ -58,7 +58,7 @@ export interface RedirectRules {
 }
 
 export type Registration =
-  | { readonly client: Client; readonly answer: Readonly<Record<string, unknown>> }
+  | { readonly client: Pick<Client, 'id' | 'metadata'>; readonly answer: Readonly<Record<string, unknown>> }
   | { readonly error: 'invalid_redirect_uri' | 'invalid_client_metadata'; readonly description: string };
 
 export interface ClientDirectory {

@@ -35,10 +35,8 @@ export function clientDirectory(parts: ClientDirectoryParts): ClientDirectory {
         error: 'invalid_client_metadata',
         description: 'The metadata is too long: register fewer or shorter redirect URIs.',
       };
-    const client = await directory.find(issued.id);
-    if (client === null) throw new Error('a client that was just registered is unknown');
     return {
-      client,
+      client: { id: issued.id, metadata: read.metadata },
       answer: {
         ...read.echo,
         client_id: issued.id,

@@ -13,6 +13,9 @@ const APPLICATION_TYPES = [undefined, 'native', 'web'] as const;
 const HEAD_BYTES = 5;
 // Ten redirect URIs of the greatest length, and a name and a link beside them.
 const MAX_TEXT_BYTES = 32 * 1_024;
+// The texts are short and the memory is made anew for each: a window of 8 KiB holds the dictionary and what an id has
+// room for, and one chunk takes what comes of it. What is sealed stays readable whatever the window was.
+const SMALL = { windowBits: 13, chunkSize: 2_048 };
 
 /**
  * The members that are used, as small as they get: the time, one byte for the two choices, and the texts, a line each
@@ -24,12 +27,13 @@ export function packRegistration({ metadata, issuedAt }: SealedRegistration, dic
   const method = AUTH_METHODS.indexOf(metadata.token_endpoint_auth_method);
   head.writeUInt8(method * APPLICATION_TYPES.length + APPLICATION_TYPES.indexOf(metadata.application_type), 4);
   const lines = [metadata.client_name ?? '', metadata.client_uri ?? '', ...metadata.redirect_uris];
-  return Buffer.concat([head, deflateRawSync(lines.join('\n'), { dictionary, level: 9 })]);
+  return Buffer.concat([head, deflateRawSync(lines.join('\n'), { ...SMALL, dictionary, level: 9 })]);
 }
 
 /** @throws for what {@link packRegistration} did not write, or wrote with another dictionary */
 export function unpackRegistration(packed: Buffer, dictionary: Buffer): SealedRegistration {
-  const text = inflateRawSync(packed.subarray(HEAD_BYTES), { dictionary, maxOutputLength: MAX_TEXT_BYTES }).toString();
+  const options = { dictionary, chunkSize: SMALL.chunkSize, maxOutputLength: MAX_TEXT_BYTES };
+  const text = inflateRawSync(packed.subarray(HEAD_BYTES), options).toString();
   const [name = '', uri = '', ...redirectUris] = text.split('\n');
   const choices = packed.readUInt8(4);
   const method = AUTH_METHODS[Math.floor(choices / APPLICATION_TYPES.length)];

@@ -8,6 +8,9 @@ import { OAuthFailure } from './oauth-failure.js';
 export class Resources {
   readonly #served = new Map<object, ServedResource>();
   readonly #defaultResource: string | undefined;
+  /** All of them, and all that any of them requires or supports: asked with every request, changed by compositions. */
+  #distinct: readonly ServedResource[] = [];
+  #scopes: readonly string[] = [];
 
   constructor(defaultResource: string | undefined) {
     this.#defaultResource = defaultResource;
@@ -15,10 +18,12 @@ export class Resources {
 
   join(user: object, served: ServedResource): void {
     this.#served.set(user, served);
+    this.#settle();
   }
 
   leave(user: object): void {
     this.#served.delete(user);
+    this.#settle();
   }
 
   /**
@@ -27,7 +32,7 @@ export class Resources {
    * @throws OAuthFailure `invalid_target`
    */
   resolve(named: string | undefined): ServedResource {
-    const all = this.#distinct();
+    const all = this.#distinct;
     const wanted = named ?? (all.length === 1 ? all[0]?.resource : this.#defaultResource);
     if (wanted === undefined)
       throw new OAuthFailure(
@@ -44,22 +49,25 @@ export class Resources {
 
   /** The resource of a grant, by the string that stands in it. */
   find(resource: string): ServedResource | undefined {
-    return this.#distinct().find(served => isResource(served, resource));
+    return this.#distinct.find(served => isResource(served, resource));
   }
 
   /** All that any composition requires or supports. */
   get scopes(): readonly string[] {
-    return unique([...this.#served.values()].flatMap(served => [...served.scopesSupported, ...served.requiredScopes]));
+    return this.#scopes;
   }
 
   // Two compositions with one resource are one resource that requires what both require.
-  #distinct(): readonly ServedResource[] {
+  #settle(): void {
     const byResource = new Map<string, ServedResource>();
     for (const served of this.#served.values()) {
       const before = byResource.get(served.resource);
       byResource.set(served.resource, before === undefined ? served : joined(before, served));
     }
-    return [...byResource.values()];
+    this.#distinct = [...byResource.values()];
+    this.#scopes = unique(
+      [...this.#served.values()].flatMap(served => [...served.scopesSupported, ...served.requiredScopes]),
+    );
   }
 }
 

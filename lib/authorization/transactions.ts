@@ -39,13 +39,15 @@ export class Transactions {
     this.#now = now;
   }
 
-  /** Stores the request unless it is there already; what is there counts. */
-  async approve(request: AuthorizationRequest, prepare: () => Promise<Transaction['memory']>): Promise<Found> {
-    const before = await this.find(request.id);
-    if (before.kind !== 'unknown') return before;
+  /** Stores the request unless it is there already; what is there counts. `null` for one that was used or has expired. */
+  async approve(
+    request: AuthorizationRequest,
+    prepare: () => Promise<Transaction['memory']>,
+  ): Promise<Transaction | null> {
     const transaction = { ...request, memory: await prepare() };
-    await this.#records.add(request.id, transaction, this.#secondsLeft(request));
-    return this.find(request.id);
+    if (await this.#records.add(request.id, transaction, this.#secondsLeft(request))) return transaction;
+    const found = await this.find(request.id);
+    return found.kind === 'waiting' ? found.transaction : null;
   }
 
   async find(id: string): Promise<Found> {

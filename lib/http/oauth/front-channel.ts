@@ -91,8 +91,8 @@ export async function startSignIn(
 ): Promise<void> {
   const { server, cookies } = front;
   const { client, request, redirectUri, isApproved } = starting;
-  const found = await server.transactions.approve(request, () => server.leg.prepare());
-  if (found.kind !== 'waiting')
+  const transaction = await server.transactions.approve(request, () => server.leg.prepare());
+  if (transaction === null)
     return sendMessage(
       req,
       res,
@@ -102,7 +102,7 @@ export async function startSignIn(
       'Go back to your application and connect again.',
     );
   try {
-    const location = await server.leg.locate(found.transaction);
+    const location = await server.leg.locate(transaction);
     cookies.setBinding(req, res, request.id, server.forms.bindingOf(request.id));
     redirect(res, location);
   } catch (error) {

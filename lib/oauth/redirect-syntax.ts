@@ -65,9 +65,17 @@ export function redirectProblem(uri: string): string | null {
   if (scheme !== 'http' && scheme !== 'https') return null;
   const web = webUri(uri);
   // A host that a browser would rewrite (127.1, 0x7f.1, ::0:1) is not the host that a person reads.
-  if (web === null || !URL.canParse(uri) || new URL(uri).hostname !== web.host.toLowerCase())
-    return 'is not a well-formed http(s) URL';
+  if (web === null || hostnameOf(uri) !== web.host.toLowerCase()) return 'is not a well-formed http(s) URL';
   if (web.scheme === 'http' && loopbackUri(uri) === null)
     return 'is http on a host that is not 127.0.0.1, [::1] or localhost';
   return null;
+}
+
+/** What a browser makes of the host; `null` where it can make nothing of the whole. */
+function hostnameOf(uri: string): string | null {
+  try {
+    return new URL(uri).hostname;
+  } catch {
+    return null;
+  }
 }

@@ -81,6 +81,7 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
           } as const,
         ]),
   ];
+  const routeAt = finderOf(routes, server.endpoints);
   const limiters = new Map<RateLimitName, Limiter>();
   const limiterOf = server.rateLimits && rateLimiters(server.rateLimits);
   for (const { limit } of routes)
@@ -102,7 +103,7 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
   };
 
   return (req, res) => {
-    const route = routes.find(({ name }) => isAt(req, server.endpoints, name));
+    const route = routeAt(req);
     if (route === undefined) return false;
     if (req.method === 'OPTIONS' && route.isBackChannel && cors) {
       answerPreflight(req, res, route.methods);
@@ -115,14 +116,20 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
 }
 
 /** With and without the path of the base URL, which a proxy in front may have taken off; and below a mount. */
-function isAt(req: IncomingMessage, { basePath, paths }: Endpoints, name: keyof Endpoints['paths']): boolean {
-  const path = withoutSlash(originalPathOf(req));
-  const own = paths[name];
-  return path === basePath + own || path === own || withoutSlash(pathOfRequest(req)) === own;
+function finderOf(routes: readonly Route[], { basePath, paths }: Endpoints) {
+  const own = new Map(routes.map(route => [paths[route.name], route]));
+  const public_ = new Map([...own].map(([path, route]) => [basePath + path, route]));
+  // Every request of the app comes by here.
+  return (req: IncomingMessage): Route | undefined => {
+    const path = withoutSlash(originalPathOf(req));
+    return public_.get(path) ?? own.get(path) ?? own.get(withoutSlash(pathOfRequest(req)));
+  };
 }
 
-function withoutSlash(path: string | null): string | null {
-  return path !== null && path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+/** Empty, as no route is, for a target that cannot be parsed. */
+function withoutSlash(path: string | null): string {
+  if (path === null) return '';
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 // Our tokens are opaque; OpenID discovery demands the member all the same.

@@ -45,8 +45,10 @@ export function upstreamLeg(config: UpstreamConfig, resources: Resources): SignI
     async locate(transaction) {
       const { authorizationEndpoint } = await config.endpoints();
       const url = new URL(authorizationEndpoint);
-      for (const [name, value] of Object.entries(authorizationParams(config, transaction)))
-        url.searchParams.set(name, value);
+      // A copy: the parameters of a URL write all of it anew with every change.
+      const query = new URLSearchParams(url.search);
+      for (const [name, value] of Object.entries(authorizationParams(config, transaction))) query.set(name, value);
+      url.search = query.toString();
       return url.href;
     },
 

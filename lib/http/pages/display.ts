@@ -6,6 +6,8 @@ const SPACES = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Default_Ignorable_Code_Point}]/gu;
 // A pile of combining marks grows over the lines above and below it.
 const PILED_MARKS = /(\p{M}{3})\p{M}+/gu;
+// What most names and all addresses are: nothing in it has to be cleaned.
+const PLAIN = /^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/;
 const ELLIPSIS = '\u2026';
 const RUNNABLE = /^(about|blob|data|file|filesystem|javascript|vbscript|view-source):$/;
 
@@ -18,6 +20,7 @@ export interface Display {
 
 /** A stranger's text as it may be shown: one line of visible characters, cut to a length. Not escaped yet. */
 export function displayed(text: string, { limit, keep = 'start' }: Display): string {
+  if (text.length <= limit && PLAIN.test(text)) return text;
   const end = keep === 'end';
   // Cut before the expressions too: nobody has them work through megabytes.
   const part = end ? text.slice(-8 * limit) : text.slice(0, 8 * limit);

@@ -82,7 +82,7 @@ function joined(a: ServedResource, b: ServedResource): ServedResource {
 }
 
 function isResource(served: ServedResource, candidate: string): boolean {
-  return resourceMatcher([served.resource, ...served.legacyResources])(candidate);
+  return candidate === served.resource || resourceMatcher([served.resource, ...served.legacyResources])(candidate);
 }
 
 /** Whether the granted scopes cover what a resource requires. */

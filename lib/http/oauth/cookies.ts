@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parse, serialize } from 'cookie';
 import type { AuthorizationServer } from '../../authorization/authorization-server.js';
@@ -24,10 +24,9 @@ export interface ServerCookies {
 
 export function serverCookies(server: AuthorizationServer): ServerCookies {
   const isSecure = server.endpoints.baseUrl.toLowerCase().startsWith('https:');
-  const tag = createHash('sha256').update(server.issuer).digest('base64url').slice(0, 8);
+  const tag = hash('sha256', server.issuer, 'base64url').slice(0, 8);
   const nameOf = (use: string) => `${isSecure ? '__Host-' : ''}mcp-${use}-${tag}`;
-  const bindingName = (requestId: string) =>
-    `${nameOf('txn')}-${createHash('sha256').update(requestId).digest('base64url').slice(0, 16)}`;
+  const bindingName = (requestId: string) => `${nameOf('txn')}-${hash('sha256', requestId, 'base64url').slice(0, 16)}`;
   const read = (req: IncomingMessage) => parse(req.headers.cookie ?? '');
   const set = (res: ServerResponse, name: string, value: string, maxAge: number) =>
     res.appendHeader(

@@ -15,7 +15,9 @@ export class Markup {
   }
 
   static of(strings: TemplateStringsArray, values: readonly Content[]): Markup {
-    return new Markup(strings.map((literal, index) => literal + written(values[index])).join(''));
+    let text = '';
+    for (let index = 0; index < strings.length; index++) text += strings[index] + written(values[index]);
+    return new Markup(text);
   }
 
   toString(): string {

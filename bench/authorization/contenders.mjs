@@ -1,4 +1,5 @@
 import express from 'express';
+import { bare } from './bare.mjs';
 
 /**
  * Authorization servers, each as a user of that package would set it up: name → function that puts it on an Express
@@ -11,6 +12,8 @@ export const contenders = {
   'fastmcp OAuthProxy': (app, setting) => fastmcp(app, setting),
   'fastmcp OAuthProxy, no page': (app, setting) => fastmcp(app, setting, { consentRequired: false }),
   'SDK 1 mcpAuthRouter': sdk1,
+  'bare Express and fetch': bare,
+  'bare Express and fetch, no page': (app, setting) => bare(app, setting, { hasPage: false }),
 };
 
 const clientId = 'bench-app';

@@ -1,5 +1,5 @@
 import { costsAtMost } from '../goals.mjs';
-import { median } from '../measure.mjs';
+import { median, medianRatio } from '../measure.mjs';
 import { formatTable, micros } from '../table.mjs';
 import { inspector, postRegistration, refresh, register, signIn } from './browser.mjs';
 import { contenders } from './contenders.mjs';
@@ -9,6 +9,7 @@ import { startServer, startUpstream } from './processes.mjs';
 const ours = 'express-mcp-auth';
 const fastmcp = 'fastmcp OAuthProxy';
 const sdk1 = 'SDK 1 mcpAuthRouter';
+const floor = 'bare Express and fetch';
 const pageless = name => `${name}, no page`;
 const rounds = 11;
 const slice = 50;
@@ -21,18 +22,18 @@ export async function measureCosts() {
   for (const name in contenders) servers[name] = await startServer(name, upstream);
   const only = (...names) => names.map(name => servers[name]);
 
-  const registration = await measure(only(ours, sdk1, fastmcp), async ({ origin }) => {
+  const registration = await measure(only(ours, sdk1, fastmcp, floor), async ({ origin }) => {
     const { status } = await postRegistration(origin, inspector);
     if (status !== 201) throw new Error(`registration was answered with ${status}`);
   });
   const clients = new Map();
-  for (const server of only(ours, fastmcp, pageless(ours), pageless(fastmcp)))
+  for (const server of only(ours, fastmcp, floor, pageless(ours), pageless(fastmcp), pageless(floor)))
     clients.set(server, await register(server.origin));
   const flow = server => signIn(server.origin, clients.get(server));
-  const withPage = await measure(only(ours, fastmcp), flow);
-  const withoutPage = await measure(only(pageless(ours), pageless(fastmcp)), flow);
+  const withPage = await measure(only(ours, fastmcp, floor), flow);
+  const withoutPage = await measure(only(pageless(ours), pageless(fastmcp), pageless(floor)), flow);
   const fresh = await measureRefresh(only(ours, fastmcp), flow, 0);
-  const expired = await measureRefresh(only(ours, fastmcp), flow, 3600);
+  const expired = await measureRefresh(only(ours, fastmcp, floor), flow, 3600);
 
   for (const server of [...Object.values(servers), upstream]) await server.stop();
   const against = (samples, rival = fastmcp) => ({ ours: samples.get(ours), baseline: samples.get(rival) });
@@ -82,9 +83,14 @@ async function measureRefresh(servers, flow, advanceSeconds) {
 }
 
 function costTable({ registration, withPage, withoutPage, expired, fresh }) {
+  const of = (samples, name) => samples.get(name) ?? samples.get(pageless(name));
+  // Beside the time, how many times the floor that is.
   const cost = (samples, name) => {
-    const numbers = samples.get(name) ?? samples.get(pageless(name));
-    return numbers === undefined ? '' : micros(median(numbers));
+    const numbers = of(samples, name);
+    if (numbers === undefined) return '';
+    const least = of(samples, floor);
+    const times = least === undefined ? '' : ` (${medianRatio(numbers, least).toFixed(2)})`;
+    return micros(median(numbers)) + times;
   };
   return formatTable(
     [
@@ -95,7 +101,7 @@ function costTable({ registration, withPage, withoutPage, expired, fresh }) {
       'refresh, with upstream',
       'refresh',
     ],
-    [ours, fastmcp, sdk1].map(name => [
+    [floor, ours, fastmcp, sdk1].map(name => [
       name,
       ...[registration, withPage, withoutPage, expired, fresh].map(samples => cost(samples, name)),
     ]),

@@ -271,6 +271,92 @@ describe('key sets: rotation heals at once (C14, attack 44)', () => {
   });
 });
 
+describe('key sets: a signature that was found bad is refused at once, unless newer keys may say otherwise', () => {
+  /** Whether the guard refuses the token before it returns. */
+  const isRefusedAtOnce = (w: World, token: string): boolean => {
+    let refused = false;
+    const res = { headersSent: false, hasHeader: () => false, getHeader: () => undefined, setHeader: () => {} };
+    w.auth.protect()(
+      { method: 'POST', url: '/mcp', headers: { authorization: `Bearer ${token}` }, rawHeaders: [] } as never,
+      Object.assign(res, { end: () => (refused = true) }) as never,
+      () => {},
+    );
+    return refused;
+  };
+  /** A world, and a token whose signature was found bad in it. */
+  const worldWithBadToken = async (options?: Partial<JwtVerifierOptions>) => {
+    const w = await world(options);
+    const { kid } = w.idp.keys[0] as SigningKey;
+    const replacement = await signingKey('ES256', kid);
+    const bad = await w.token(replacement);
+    expect(isRefusedAtOnce(w, bad)).toBe(false);
+    expect(await w.judge(bad)).toBe('signature');
+    return { w, bad, replacement };
+  };
+
+  test('within a second of the fetch', async () => {
+    const { w, bad } = await worldWithBadToken();
+    expect(isRefusedAtOnce(w, bad)).toBe(true);
+    expect(isRefusedAtOnce(w, await w.token())).toBe(false);
+    expect(w.fetches()).toBe(1);
+  });
+
+  test('with keys that never change', async () => {
+    const key = await signingKey('ES256', 'one');
+    const w = await world({ jwksUri: undefined, jwks: { keys: [key.publicJwk] } });
+    const bad = await w.token(await signingKey('ES256', 'one'));
+    expect(await w.judge(bad)).toBe('signature');
+    w.clock.advance(DAY / 2);
+    expect(isRefusedAtOnce(w, bad)).toBe(true);
+  });
+
+  test('not when the set is older: the look at it draws nothing from the bucket, the fetch does', async () => {
+    const { w, bad, replacement } = await worldWithBadToken({ jwksCache: { burst: 1 } });
+    w.clock.advance(2);
+    w.idp.keys = [replacement];
+    expect(await w.judge(bad)).toBe('accept');
+    expect(w.fetches()).toBe(2);
+  });
+
+  test('nor while a fetch is under way', async () => {
+    const { w, bad, replacement } = await worldWithBadToken();
+    const held = gate(w.idp);
+    const stranger = w.judge(await w.token(await signingKey('ES256', 'new')));
+    await held.arrival();
+    const word = w.judge(bad);
+    expect(isRefusedAtOnce(w, bad)).toBe(false);
+    w.idp.keys = [replacement];
+    held.release();
+    expect([await stranger, await word]).toEqual(['unknown_key', 'accept']);
+    expect(w.fetches()).toBe(2);
+  });
+
+  test('again when the bucket is empty, until its next drop', async () => {
+    const { w, bad } = await worldWithBadToken({ jwksCache: { burst: 1 } });
+    w.clock.advance(2);
+    expect(isRefusedAtOnce(w, bad)).toBe(false);
+    expect(await w.judge(bad)).toBe('signature');
+    w.clock.advance(2);
+    expect(isRefusedAtOnce(w, bad)).toBe(true);
+    expect(w.fetches()).toBe(2);
+    w.clock.advance(10);
+    expect(isRefusedAtOnce(w, bad)).toBe(false);
+    expect(await w.judge(bad)).toBe('signature');
+    expect(w.fetches()).toBe(3);
+  });
+
+  test('and in the pause after a failure', async () => {
+    const { w, bad } = await worldWithBadToken();
+    w.clock.advance(2);
+    w.idp.intercept = reset;
+    expect(await w.judge(bad)).toBe('signature');
+    expect(isRefusedAtOnce(w, bad)).toBe(true);
+    w.clock.advance(2);
+    expect(isRefusedAtOnce(w, bad)).toBe(false);
+    expect(await w.judge(bad)).toBe('signature');
+  });
+});
+
 describe('key sets: unknown keys cost a bounded number of fetches (C14, attack 42)', () => {
   test('a flood makes at most 5 fetches and 6 more a minute; after that it is 503 and not 401', async () => {
     const w = await world();

@@ -15,16 +15,20 @@ export class TokenBucket {
   }
 
   take(): boolean {
-    this.#refill();
-    if (this.#tokens < 1) return false;
+    if (!this.hasToken) return false;
     this.#tokens--;
     return true;
   }
 
+  /** Whether `take` would be answered with a yes now. */
+  get hasToken(): boolean {
+    this.#refill();
+    return this.#tokens >= 1;
+  }
+
   /** Seconds until the next token. */
   get retryAfterSeconds(): number {
-    this.#refill();
-    return this.#tokens >= 1 ? 0 : (this.#countedAt + this.#refillMs - this.#now()) / 1_000;
+    return this.hasToken ? 0 : (this.#countedAt + this.#refillMs - this.#now()) / 1_000;
   }
 
   #refill(): void {

@@ -12,13 +12,16 @@ import type { VerificationKey } from './keys/verification-key.js';
 const MAX_CANDIDATES = 4;
 const MAX_REMEMBERED = 5_000;
 
-/** Finds the key that signed a token, or says why there is none. Throws `UnavailableError` where it could not tell. */
+/**
+ * Finds the key that signed a token, or says why there is none. Throws `UnavailableError` where it could not tell.
+ * Synchronous for a signature that is known to be bad, unless there may be newer keys to try.
+ */
 export type FindSigner = (
   token: Token,
   alg: string,
   kid: string | undefined,
   keys: KeySource,
-) => Promise<VerificationKey | Rejection>;
+) => Rejection | Promise<VerificationKey | Rejection>;
 
 export function signatureCheck({ rememberFailures }: { readonly rememberFailures: boolean }): {
   readonly findSigner: FindSigner;
@@ -27,34 +30,31 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
 } {
   // Bad signatures only, by token and key, apart from the good ones so that garbage pushes nothing out.
   const failures = rememberFailures ? new LRUCache<string, true>({ max: MAX_REMEMBERED }) : undefined;
+  const isKnownBad = (token: Token, key: VerificationKey) => failures?.has(failureOf(token, key)) === true;
 
-  const holds = async (token: Token, key: VerificationKey, alg: string): Promise<boolean> => {
-    const id = `${token.digest}.${key.serial}`;
-    if (failures?.has(id)) return false;
-    try {
-      await compactVerify(token.value, await key.import(alg), { algorithms: [alg] });
-      return true;
-    } catch (error) {
-      if (error instanceof JWSSignatureVerificationFailed) failures?.set(id, true);
-      return false;
-    }
-  };
-
-  const signerAmong = async (candidates: readonly VerificationKey[], token: Token, alg: string) => {
-    for (const key of candidates.slice(0, MAX_CANDIDATES)) if (await holds(token, key, alg)) return key;
-    return undefined;
-  };
-
-  const findSigner: FindSigner = async (token, alg, kid, keys) => {
-    const before = keys.generation;
-    await keys.settle();
+  const search = async (
+    token: Token,
+    alg: string,
+    kid: string | undefined,
+    keys: KeySource,
+    { before, settling }: { readonly before: number; readonly settling: Promise<void> | undefined },
+  ): Promise<VerificationKey | Rejection> => {
+    // Every wait, and every function that waits for another one, is a cost of each token that comes for the first time.
+    if (settling !== undefined) await settling;
     for (;;) {
       // All that is asked of one generation is asked at once: a refresh may end while a signature is checked.
       const searched = keys.generation;
       const candidates = keys.find(alg, kid);
       const isKnown = kid !== undefined && keys.has(kid);
-      const signer = await signerAmong(candidates, token, alg);
-      if (signer !== undefined) return signer;
+      for (const key of candidates.slice(0, MAX_CANDIDATES)) {
+        if (isKnownBad(token, key)) continue;
+        try {
+          await compactVerify(token.value, await key.import(alg), { algorithms: [alg] });
+          return key;
+        } catch (error) {
+          if (error instanceof JWSSignatureVerificationFailed) failures?.set(failureOf(token, key), true);
+        }
+      }
       const why = kid !== undefined && !isKnown ? 'unknown_kid' : 'mismatch';
       if (await keys.renew(why, { before, searched })) continue;
       if (candidates.length > 0) return reject('signature');
@@ -65,5 +65,21 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
     }
   };
 
+  const findSigner: FindSigner = (token, alg, kid, keys) => {
+    const before = keys.generation;
+    const settling = keys.settle();
+    if (settling === undefined && failures !== undefined && failures.size > 0) {
+      const candidates = keys.find(alg, kid).slice(0, MAX_CANDIDATES);
+      // The same no as at the end of the search, which would have nothing to wait for.
+      if (candidates.length > 0 && candidates.every(key => isKnownBad(token, key)) && !keys.mayRenew())
+        return reject('signature');
+    }
+    return search(token, alg, kid, keys, { before, settling });
+  };
+
   return { findSigner, forget: () => failures?.clear() };
+}
+
+function failureOf(token: Token, key: VerificationKey): string {
+  return `${token.digest}.${key.serial}`;
 }

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Identity, Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
 import { deepFreeze } from '../core/freeze.js';
-import { isTrue } from '../core/promise.js';
+import { isPromise, isTrue } from '../core/promise.js';
 import { type Answer, type Binding, type BoundSource, reject } from '../core/source.js';
 import type { Token, UnverifiedJwt } from '../core/token.js';
 import type { Auth } from '../http/auth.js';
@@ -56,13 +56,7 @@ export function verifierOf(config: JwtConfig): Auth {
         ? { outcome: 'accept', identity }
         : reject('claims');
 
-    const verifySignature = async (token: Token, jwt: UnverifiedJwt, keys: KeySource): Promise<Answer> => {
-      const signer = await signatures.findSigner(
-        token,
-        jwt.header.alg as string,
-        jwt.header.kid as string | undefined,
-        keys,
-      );
+    const conclude = (token: Token, jwt: UnverifiedJwt, signer: VerificationKey | Rejection): Answer => {
       if ('outcome' in signer) return signer;
       const identity = deepFreeze(identityOf(jwt.payload));
       if (config.cache !== null) {
@@ -71,6 +65,11 @@ export function verifierOf(config: JwtConfig): Auth {
         verified?.set(token.digest, { identity, key: signer, from, until }, { size: 3 * token.value.length });
       }
       return accept(identity);
+    };
+    const verifySignature = (token: Token, jwt: UnverifiedJwt, keys: KeySource): Answer | Promise<Answer> => {
+      const { alg, kid } = jwt.header as { alg: string; kid?: string };
+      const signer = signatures.findSigner(token, alg, kid, keys);
+      return isPromise(signer) ? signer.then(found => conclude(token, jwt, found)) : signer;
     };
 
     return {

@@ -29,6 +29,8 @@ export interface KeySource {
    * @param why `unknown_kid` throws UnavailableError where no fetch is allowed or possible; `mismatch` answers false
    */
   renew(why: 'unknown_kid' | 'mismatch', generations: Generations): Promise<boolean>;
+  /** Whether `renew` could come to newer keys after a mismatch now. Only a look: it starts and uses up nothing. */
+  mayRenew(): boolean;
   ready(): Promise<void>;
   close(): void;
 }
@@ -49,6 +51,7 @@ export function fixedKeys(keys: readonly VerificationKey[], options: { readonly 
     find: (alg, kid) => matching(keys, alg, options.ignoreKid ? undefined : kid),
     has: kid => options.ignoreKid || keys.some(key => key.kid === kid),
     renew: async () => false,
+    mayRenew: () => false,
     ready: async () => {},
     close: () => {},
   };

@@ -92,11 +92,17 @@ export class RemoteKeySet implements KeySource {
       await this.#fetch();
       return true;
     }
-    if (this.#running === undefined && !this.#mayLookAgain()) return false;
+    if (!this.mayRenew()) return false;
+    if (this.#running === undefined) this.#bucket.take();
     return this.#fetch().then(
       () => true,
       () => false,
     );
+  }
+
+  mayRenew(): boolean {
+    if (this.#running !== undefined) return true;
+    return this.#age() > YOUNG_MS && !this.#isBackingOff() && this.#bucket.hasToken;
   }
 
   async ready(): Promise<void> {
@@ -126,10 +132,6 @@ export class RemoteKeySet implements KeySource {
       throw new UnavailableError('unknown signing key, and the key set was fetched too often to ask again now', {
         retryAfterSeconds: this.#bucket.retryAfterSeconds,
       });
-  }
-
-  #mayLookAgain(): boolean {
-    return this.#age() > YOUNG_MS && !this.#isBackingOff() && this.#bucket.take();
   }
 
   #isBackingOff(): boolean {

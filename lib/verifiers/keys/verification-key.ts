@@ -18,7 +18,7 @@ export class VerificationKey {
   live = true;
   readonly #material: JWK;
   readonly #algorithms: readonly string[];
-  readonly #imported = new Map<string, Promise<CryptoKey>>();
+  readonly #imported = new Map<string, CryptoKey | Promise<CryptoKey>>();
 
   private constructor(material: JWK, algorithms: readonly string[], kid: string | undefined) {
     this.#material = material;
@@ -60,18 +60,20 @@ export class VerificationKey {
     return this.#algorithms;
   }
 
-  /** Rejects where the material is no key after all. */
-  import(alg: string): Promise<CryptoKey> {
-    let key = this.#imported.get(alg);
-    if (key === undefined) {
-      key =
-        this.#material.kty === 'oct'
-          ? importSecret(this.#material.k as string, alg)
-          : (importJWK(this.#material, alg) as Promise<CryptoKey>);
-      key.catch(() => {});
-      this.#imported.set(alg, key);
-    }
-    return key;
+  /** The key itself once it is there; until then a promise, which rejects where the material is no key after all. */
+  import(alg: string): CryptoKey | Promise<CryptoKey> {
+    const known = this.#imported.get(alg);
+    if (known !== undefined) return known;
+    const importing =
+      this.#material.kty === 'oct'
+        ? importSecret(this.#material.k as string, alg)
+        : (importJWK(this.#material, alg) as Promise<CryptoKey>);
+    this.#imported.set(alg, importing);
+    importing.then(
+      key => this.#imported.set(alg, key),
+      () => {},
+    );
+    return importing;
   }
 }
 

@@ -19,34 +19,38 @@ export interface NamedRejection extends Omit<Rejection, 'outcome'> {
   readonly source?: string;
 }
 
-/**
- * Judges tokens by section 3 of the design: who is asked is decided without I/O; the first source that accepts and
- * whose scope rule holds wins; an outage never turns into a no. Synchronous when everything it needs is in memory.
- */
-export type Judge = (value: string, extraScopes: readonly string[], request?: object) => Ruling | Promise<Ruling>;
+/** Judges tokens by section 3 of the design. */
+export interface Judge {
+  /** The token of a text, with what is remembered of it when an equal one was accepted before. */
+  recognize(text: string): Token;
+  /**
+   * Who is asked is decided without I/O; the first source that accepts and whose scope rule holds wins; an outage never
+   * turns into a no. Synchronous when everything it needs is in memory.
+   */
+  rule(token: Token, extraScopes: readonly string[], request?: object): Ruling | Promise<Ruling>;
+}
 
 export function judgeOf(leaves: readonly Leaf[]): Judge {
   // Parts of accepted tokens only, so that a flood of made-up ones pushes nothing out.
   const accepted = new LRUCache<string, UnverifiedJwt>({ max: 10_000, maxSize: 32 * 1_024 * 1_024 });
-
-  return (value, extraScopes, request) => {
-    if (value.length > MAX_TOKEN_LENGTH) return tooLong(value.length);
-    const token = new Token(value);
-    const known = token.hasTwoDots ? accepted.get(token.digest) : undefined;
-    if (known !== undefined) token.remember(known);
-    const hearing = new Hearing(leaves, token, extraScopes, request);
-    const ruling = hearing.ask(0);
-    if (known === undefined) remember(ruling, token, accepted);
-    return ruling;
+  const keep = (token: Token): void => {
+    if (!token.isKnown && token.jwt !== null) accepted.set(token.digest, token.jwt, { size: 2 * token.value.length });
   };
-}
 
-function remember(ruling: Ruling | Promise<Ruling>, token: Token, accepted: LRUCache<string, UnverifiedJwt>): void {
-  if (isPromise(ruling)) {
-    void ruling.then(later => remember(later, token, accepted));
-  } else if ('leaf' in ruling && token.jwt !== null) {
-    accepted.set(token.digest, token.jwt, { size: 2 * token.value.length });
-  }
+  return {
+    recognize(text) {
+      const token = new Token(text);
+      const known = text.length <= MAX_TOKEN_LENGTH && token.hasTwoDots ? accepted.get(token.digest) : undefined;
+      if (known !== undefined) token.remember(known);
+      return token;
+    },
+    rule(token, extraScopes, request) {
+      const { length } = token.value;
+      return length > MAX_TOKEN_LENGTH
+        ? tooLong(length)
+        : new Hearing(leaves, token, extraScopes, request, keep).ask(0);
+    },
+  };
 }
 
 /** One token before the sources of a composition. */
@@ -55,17 +59,28 @@ class Hearing {
   readonly #token: Token;
   readonly #extraScopes: readonly string[];
   readonly #request: object | undefined;
+  readonly #keep: (token: Token) => void;
   readonly #claims: readonly Claim[];
   readonly #level: Claim;
   #rejections: NamedRejection[] | undefined;
   #shortfall: Ruling | undefined;
   #outage: UnavailableError | undefined;
 
-  constructor(leaves: readonly Leaf[], token: Token, extraScopes: readonly string[], request: object | undefined) {
+  /**
+   * @param keep told of the token when a source has accepted it, its scopes aside
+   */
+  constructor(
+    leaves: readonly Leaf[],
+    token: Token,
+    extraScopes: readonly string[],
+    request: object | undefined,
+    keep: (token: Token) => void,
+  ) {
     this.#leaves = leaves;
     this.#token = token;
     this.#extraScopes = extraScopes;
     this.#request = request;
+    this.#keep = keep;
     this.#claims = leaves.map(leaf => leaf.bound.claim(token));
     this.#level = this.#claims.includes('mine') ? 'mine' : 'maybe';
   }
@@ -100,6 +115,7 @@ class Hearing {
   #consider(leaf: Leaf, answer: Answer): Ruling | undefined {
     switch (answer.outcome) {
       case 'accept':
+        this.#keep(this.#token);
         if (holdsAll(leaf, answer.identity.scopes, this.#extraScopes))
           return { outcome: 'accept', leaf, identity: answer.identity };
         this.#shortfall ??= { outcome: 'insufficient_scope', leaf, identity: answer.identity };

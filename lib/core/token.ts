@@ -18,7 +18,9 @@ export const MAX_TOKEN_LENGTH = 16_384;
 export class Token {
   readonly value: string;
   #digest: string | undefined;
+  #isCompactJws: boolean | undefined;
   #jwt: UnverifiedJwt | null | undefined;
+  #isKnown = false;
 
   constructor(value: string) {
     this.value = value;
@@ -35,18 +37,31 @@ export class Token {
 
   /** Whether it has the two dots of a compact JWS: without them there is nothing to remember of it. */
   get hasTwoDots(): boolean {
-    return hasTwoDots(this.value);
+    const dot = this.value.indexOf('.');
+    return dot !== -1 && this.value.indexOf('.', dot + 1) !== -1;
+  }
+
+  /** Whether it has the shape of a compact JWS. */
+  get isCompactJws(): boolean {
+    this.#isCompactJws ??= this.hasTwoDots && COMPACT_JWS.test(this.value);
+    return this.#isCompactJws;
   }
 
   /** The token as a JWT, or `null` for any other shape. */
   get jwt(): UnverifiedJwt | null {
-    if (this.#jwt === undefined) this.#jwt = readJwt(this.value);
+    if (this.#jwt === undefined) this.#jwt = this.isCompactJws ? readJwt(this.value) : null;
     return this.#jwt;
   }
 
-  /** Hands over the parts of an equal token that were read before. */
+  /** Whether an equal token was accepted before, so that its shape needs no second look. */
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
+  /** Hands over the parts of an equal token that was accepted before. */
   remember(jwt: UnverifiedJwt): void {
     this.#jwt = jwt;
+    this.#isKnown = true;
   }
 }
 
@@ -54,13 +69,7 @@ export function sha256(text: string): string {
   return hash('sha256', text, 'binary');
 }
 
-function hasTwoDots(value: string): boolean {
-  const dot = value.indexOf('.');
-  return dot !== -1 && value.indexOf('.', dot + 1) !== -1;
-}
-
 function readJwt(value: string): UnverifiedJwt | null {
-  if (!hasTwoDots(value) || !COMPACT_JWS.test(value)) return null;
   const dot = value.indexOf('.');
   const header = readHeader(value.slice(0, dot));
   if (header === null) return null;

@@ -38,7 +38,7 @@ export function createAuth(source: Source): Auth {
   const judge = async (token: string): Promise<Exclude<Ruling, { outcome: 'unavailable' }>> => {
     const composed = composition();
     if (typeof token !== 'string' || token === '') return { outcome: 'reject', rejections: [{ reason: 'malformed' }] };
-    const ruling = await composed.judge(token, []);
+    const ruling = await composed.judge.rule(composed.judge.recognize(token), []);
     if (ruling.outcome === 'unavailable') throw ruling.error;
     return ruling;
   };

@@ -1,18 +1,33 @@
 import type { IncomingMessage } from 'node:http';
-import { type Credential, readBearer } from '../oauth/bearer.js';
+import type { Token } from '../core/token.js';
+import { isBearerWord, readBearer } from '../oauth/bearer.js';
 import type { FrameworkRequest } from './handler.js';
 
 /** The credential of a request: a bearer token, none, a token in the query alone, or something malformed. */
-export type Presented = Credential | { readonly kind: 'query' };
+export type Presented =
+  | { readonly kind: 'none' | 'malformed' | 'query' }
+  | { readonly kind: 'bearer'; readonly token: Token };
 
 const MALFORMED: Presented = { kind: 'malformed' };
 const QUERY: Presented = { kind: 'query' };
 
-export function readCredentials(req: IncomingMessage): Presented {
+/**
+ * @param recognize makes the token of a text, and knows those that were accepted before
+ */
+export function readCredentials(req: IncomingMessage, recognize: (text: string) => Token): Presented {
   if (hasTwoAuthorizations(req.rawHeaders)) return MALFORMED;
   const credential = readBearer(req.headers.authorization);
-  if (!hasQueryToken((req as FrameworkRequest).originalUrl ?? req.url)) return credential;
-  return credential.kind === 'none' ? QUERY : MALFORMED;
+  if (hasQueryToken((req as FrameworkRequest).originalUrl ?? req.url))
+    return credential.kind === 'none' ? QUERY : MALFORMED;
+  if (credential.kind !== 'bearer') return credential;
+  const token = recognize(credential.token);
+  return isOneWord(token) ? { kind: 'bearer', token } : MALFORMED;
+}
+
+// A token is as long as some hundred bytes, and each look at all of them takes its time: what was accepted before, or
+// has the shape of a JWT, is one word.
+function isOneWord(token: Token): boolean {
+  return token.isKnown || token.isCompactJws || isBearerWord(token.value);
 }
 
 // Node keeps the first of two Authorization headers and drops the other without a word; a proxy in front may have

@@ -66,15 +66,17 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
   return req => {
     const settled = settledBy(composition, req);
     if (settled !== undefined) return askAgain(req, settled);
-    const presented = readCredentials(req);
+    const presented = readCredentials(req, judge.recognize);
     if (presented.kind !== 'bearer') {
       const [reason, refusal] = withoutToken(presented.kind, refusals);
       publish('rejected', req, () => ({ reason }));
       return refusal;
     }
     const { token } = presented;
-    const ruling = judge(token, extraScopes, req);
-    return isPromise(ruling) ? ruling.then(later => conclude(req, token, later)) : conclude(req, token, ruling);
+    const ruling = judge.rule(token, extraScopes, req);
+    return isPromise(ruling)
+      ? ruling.then(later => conclude(req, token.value, later))
+      : conclude(req, token.value, ruling);
   };
 }
 

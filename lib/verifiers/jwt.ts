@@ -58,7 +58,7 @@ export function verifierOf(config: JwtConfig): Auth {
 
     const conclude = (token: Token, jwt: UnverifiedJwt, signer: VerificationKey | Rejection): Answer => {
       if ('outcome' in signer) return signer;
-      const identity = deepFreeze(identityOf(jwt.payload));
+      const identity = identityOf(deepFreeze(jwt.payload));
       if (config.cache !== null) {
         const from = config.now();
         const until = from + config.cache.ttlSeconds * 1_000;

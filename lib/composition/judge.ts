@@ -1,11 +1,10 @@
-import { LRUCache } from 'lru-cache';
 import type { Identity, Rejection } from '../core/auth-info.js';
 import { errorText } from '../core/error-text.js';
 import type { UnavailableError } from '../core/errors.js';
 import { excerpt, publish } from '../core/events.js';
 import { asUnavailable, isOutage } from '../core/outage.js';
 import { isPromise, isTrue } from '../core/promise.js';
-import type { Answer, Claim } from '../core/source.js';
+import type { Answer, BoundSource, Claim } from '../core/source.js';
 import { MAX_TOKEN_LENGTH, Token, type UnverifiedJwt } from '../core/token.js';
 import type { Leaf } from './plan.js';
 
@@ -21,7 +20,7 @@ export interface NamedRejection extends Omit<Rejection, 'outcome'> {
 
 /** Judges tokens by section 3 of the design. */
 export interface Judge {
-  /** The token of a text, with what is remembered of it when an equal one was accepted before. */
+  /** The token of a text, with what a source remembers of an equal one that it has verified. */
   recognize(text: string): Token;
   /**
    * Who is asked is decided without I/O; the first source that accepts and whose scope rule holds wins; an outage never
@@ -31,25 +30,34 @@ export interface Judge {
 }
 
 export function judgeOf(leaves: readonly Leaf[]): Judge {
-  // Parts of accepted tokens only, so that a flood of made-up ones pushes nothing out.
-  const accepted = new LRUCache<string, UnverifiedJwt>({ max: 10_000, maxSize: 32 * 1_024 * 1_024 });
-  const keep = (token: Token): void => {
-    if (!token.isKnown && token.jwt !== null) accepted.set(token.digest, token.jwt, { size: 2 * token.value.length });
-  };
-
+  const recall = recallOf(leaves);
   return {
     recognize(text) {
       const token = new Token(text);
-      const known = text.length <= MAX_TOKEN_LENGTH && token.hasTwoDots ? accepted.get(token.digest) : undefined;
+      if (text.length > MAX_TOKEN_LENGTH || !token.hasTwoDots) return token;
+      const known = recall(token);
       if (known !== undefined) token.remember(known);
       return token;
     },
     rule(token, extraScopes, request) {
       const { length } = token.value;
-      return length > MAX_TOKEN_LENGTH
-        ? tooLong(length)
-        : new Hearing(leaves, token, extraScopes, request, keep).ask(0);
+      return length > MAX_TOKEN_LENGTH ? tooLong(length) : new Hearing(leaves, token, extraScopes, request).ask(0);
     },
+  };
+}
+
+/** Asks the sources what they remember of a token, first the one that remembered the last: it often knows the next too. */
+function recallOf(leaves: readonly Leaf[]): (token: Token) => UnverifiedJwt | undefined {
+  const sources = leaves.map(leaf => leaf.bound).filter(bound => bound.recall !== undefined);
+  return token => {
+    for (let index = 0; index < sources.length; index++) {
+      const source = sources[index] as BoundSource;
+      const known = source.recall?.(token);
+      if (known === undefined) continue;
+      if (index > 0) [sources[0], sources[index]] = [source, sources[0] as BoundSource];
+      return known;
+    }
+    return undefined;
   };
 }
 
@@ -59,30 +67,26 @@ class Hearing {
   readonly #token: Token;
   readonly #extraScopes: readonly string[];
   readonly #request: object | undefined;
-  readonly #keep: (token: Token) => void;
   readonly #claims: readonly Claim[];
   readonly #level: Claim;
   #rejections: NamedRejection[] | undefined;
   #shortfall: Ruling | undefined;
   #outage: UnavailableError | undefined;
 
-  /**
-   * @param keep told of the token when a source has accepted it, its scopes aside
-   */
-  constructor(
-    leaves: readonly Leaf[],
-    token: Token,
-    extraScopes: readonly string[],
-    request: object | undefined,
-    keep: (token: Token) => void,
-  ) {
+  constructor(leaves: readonly Leaf[], token: Token, extraScopes: readonly string[], request: object | undefined) {
     this.#leaves = leaves;
     this.#token = token;
     this.#extraScopes = extraScopes;
     this.#request = request;
-    this.#keep = keep;
-    this.#claims = leaves.map(leaf => leaf.bound.claim(token));
-    this.#level = this.#claims.includes('mine') ? 'mine' : 'maybe';
+    const claims: Claim[] = [];
+    let level: Claim = 'maybe';
+    for (const leaf of leaves) {
+      const claim = leaf.bound.claim(token);
+      if (claim === 'mine') level = claim;
+      claims.push(claim);
+    }
+    this.#claims = claims;
+    this.#level = level;
   }
 
   /** Asks the sources in order, from the one with this index on. */
@@ -115,7 +119,6 @@ class Hearing {
   #consider(leaf: Leaf, answer: Answer): Ruling | undefined {
     switch (answer.outcome) {
       case 'accept':
-        this.#keep(this.#token);
         if (holdsAll(leaf, answer.identity.scopes, this.#extraScopes))
           return { outcome: 'accept', leaf, identity: answer.identity };
         this.#shortfall ??= { outcome: 'insufficient_scope', leaf, identity: answer.identity };

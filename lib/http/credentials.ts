@@ -12,7 +12,7 @@ const MALFORMED: Presented = { kind: 'malformed' };
 const QUERY: Presented = { kind: 'query' };
 
 /**
- * @param recognize makes the token of a text, and knows those that were accepted before
+ * @param recognize makes the token of a text, and knows those that were verified before
  */
 export function readCredentials(req: IncomingMessage, recognize: (text: string) => Token): Presented {
   if (hasTwoAuthorizations(req.rawHeaders)) return MALFORMED;
@@ -24,7 +24,7 @@ export function readCredentials(req: IncomingMessage, recognize: (text: string) 
   return isOneWord(token) ? { kind: 'bearer', token } : MALFORMED;
 }
 
-// A token is as long as some hundred bytes, and each look at all of them takes its time: what was accepted before, or
+// A token is as long as some hundred bytes, and each look at all of them takes its time: what was verified before, or
 // has the shape of a JWT, is one word.
 function isOneWord(token: Token): boolean {
   return token.isKnown || token.isCompactJws || isBearerWord(token.value);

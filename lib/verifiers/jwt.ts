@@ -17,6 +17,7 @@ import type { VerificationKey } from './keys/verification-key.js';
 
 /** What a verified signature proves. Everything else is judged anew on every use, for every composition. */
 interface SignatureFacts {
+  readonly jwt: UnverifiedJwt;
   readonly identity: Identity;
   readonly key: VerificationKey;
   readonly from: number;
@@ -62,7 +63,7 @@ export function verifierOf(config: JwtConfig): Auth {
       if (config.cache !== null) {
         const from = config.now();
         const until = from + config.cache.ttlSeconds * 1_000;
-        verified?.set(token.digest, { identity, key: signer, from, until }, { size: 3 * token.value.length });
+        verified?.set(token.digest, { jwt, identity, key: signer, from, until }, { size: 3 * token.value.length });
       }
       return accept(identity);
     };
@@ -73,6 +74,7 @@ export function verifierOf(config: JwtConfig): Auth {
     };
 
     return {
+      recall: token => verified?.get(token.digest)?.jwt,
       claim: ({ jwt }) => (jwt !== null && isOurs(jwt.payload.iss, config) ? 'mine' : 'foreign'),
       verify: token => {
         const jwt = token.jwt as UnverifiedJwt;

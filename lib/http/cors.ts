@@ -8,8 +8,9 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 
 /** Any origin, no credentials. What the app has set before stays, and only gains the exposed names. */
 export function allowAnyOrigin(res: ServerResponse): void {
-  if (!res.hasHeader('Access-Control-Allow-Origin')) res.setHeader('Access-Control-Allow-Origin', '*');
-  const before = res.getHeader('Access-Control-Expose-Headers');
+  // Names to look for are written small: Node would have to make them so, for each answer.
+  if (!res.hasHeader('access-control-allow-origin')) res.setHeader('Access-Control-Allow-Origin', '*');
+  const before = res.getHeader('access-control-expose-headers');
   res.setHeader('Access-Control-Expose-Headers', before === undefined ? EXPOSED_VALUE : merge(before, EXPOSED));
 }
 

@@ -32,24 +32,25 @@ export function accessTokens({ grants, upstream, revalidation, now }: AccessToke
     return upstream.refresh(id, opened);
   };
 
+  const revalidated = (id: string, alive: Opened<Grant>): Promise<Opened<Grant> | null> =>
+    revalidation.check(id, alive, (isRecent, error) => {
+      if (isRecent) return alive;
+      throw error;
+    });
+
   const verify = async (token: string, binding: Binding): Promise<Answer> => {
     if (isRefreshTokenShaped(token))
       return reject('type', { expected: 'an access token', received: 'a refresh token' });
-    if (readAccessToken(token) === null) return FOREIGN;
     const found = await grants.findAccess(token);
-    if (found === null) return reject('revoked');
+    if (found === null) return readAccessToken(token) === null ? FOREIGN : reject('revoked');
     const { id, scopes, expiresAt } = found;
     if (expiresAt <= Math.floor(now() / 1_000)) return reject('expired', { received: `${expiresAt}` });
     const { resource } = found.opened.value;
     if (!binding.isResource(resource))
       return reject('resource', { expected: binding.resource ?? 'none', received: resource });
-    const alive = await keepAlive(id, found.opened);
-    const opened =
-      alive &&
-      (await revalidation.check(id, alive, (isRecent, error) => {
-        if (isRecent) return alive;
-        throw error;
-      }));
+    // Nearly always there is nothing to keep alive or to ask, and a promise for it would cost every call.
+    const alive = upstream.isDue(found.opened) ? await keepAlive(id, found.opened) : found.opened;
+    const opened = alive && revalidation.isNeeded ? await revalidated(id, alive) : alive;
     if (opened === null) return reject('revoked', { detail: 'the identity provider no longer stands by the sign-in' });
     const { clientId, subject, issuer, claims } = opened.value;
     const identity: Identity = { clientId, scopes, expiresAt, issuer, subject, claims };

@@ -23,6 +23,11 @@ export class Revalidation {
     this.#now = now;
   }
 
+  /** Whether there is anybody to ask. */
+  get isNeeded(): boolean {
+    return this.#leg.revalidation !== undefined;
+  }
+
   /**
    * The grant, with newer upstream tokens where it took those to find out, or `null` when upstream no longer stands by
    * it. Nobody is asked while the last yes is young.

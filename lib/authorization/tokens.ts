@@ -95,5 +95,5 @@ function read(prefix: string, token: string, length: number): Buffer | null {
 }
 
 function idOf(bytes: Buffer): string {
-  return bytes.subarray(0, ID_BYTES).toString('base64url');
+  return bytes.toString('base64url', 0, ID_BYTES);
 }

@@ -35,7 +35,11 @@ export async function measureCosts() {
   const expired = await measureRefresh(only(ours, fastmcp, floor), flow, 3600);
 
   for (const server of [...Object.values(servers), upstream]) await server.stop();
-  const against = (samples, rival = fastmcp) => ({ ours: samples.get(ours), baseline: samples.get(rival) });
+  const against = (samples, rival = fastmcp) => ({
+    ours: samples.get(ours),
+    baseline: samples.get(rival),
+    floor: samples.get(floor),
+  });
   return {
     goals: [
       costsAtMost(0.5, { what: 'proxy: full flow, consent page, against fastmcp', ...against(withPage) }),
@@ -43,6 +47,7 @@ export async function measureCosts() {
         what: 'proxy: full flow, no page, against fastmcp',
         ours: withoutPage.get(pageless(ours)),
         baseline: withoutPage.get(pageless(fastmcp)),
+        floor: withoutPage.get(pageless(floor)),
       }),
       costsAtMost(0.5, { what: 'proxy: refresh, upstream asked by both, against fastmcp', ...against(expired) }),
       costsAtMost(0.5, { what: 'proxy: refresh, upstream token good for long, against fastmcp', ...against(fresh) }),

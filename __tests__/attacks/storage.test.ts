@@ -212,7 +212,7 @@ describe('attack 85: one kind of record for another', () => {
     const store = memoryStore();
     const open = (issuer: string) => sealedRecords(store, keyDerivation(SECRETS, 'https://one.example'), issuer);
     const [one, two] = [open('https://one.example'), open('https://two.example')];
-    await one<{ name: string }>('grant').set('id', { name: 'mine' }, 60);
+    await one<{ name: string }>('grant').add('id', { name: 'mine' }, 60);
     expect((await one<{ name: string }>('grant').get('id'))?.value).toEqual({ name: 'mine' });
     expect(await one('transaction').get('id')).toBeNull();
     expect(await two('grant').get('id')).toBeNull();
@@ -224,16 +224,16 @@ describe('attack 85: one kind of record for another', () => {
     const written: { key: string; value: string }[] = [];
     const watched = {
       ...store,
-      set: async (key: string, value: string, ttlSeconds: number) => {
+      add: async (key: string, value: string, ttlSeconds: number) => {
         written.push({ key, value });
-        await store.set(key, value, ttlSeconds);
+        return store.add(key, value, ttlSeconds);
       },
     };
     const issuer = 'https://one.example';
     const open = () => sealedRecords(watched, keyDerivation(SECRETS, issuer), issuer)<{ name: string }>('grant');
     const records = open();
-    await records.set('alice', { name: 'alice' }, 60);
-    await records.set('mallory', { name: 'mallory' }, 60);
+    await records.add('alice', { name: 'alice' }, 60);
+    await records.add('mallory', { name: 'mallory' }, 60);
     const [alice, mallory] = written as [{ key: string; value: string }, { key: string; value: string }];
     await store.set(mallory.key, alice.value, 60);
     for (const reader of [open(), records, open()]) {

@@ -8,9 +8,10 @@ import {
 } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import express from 'express';
+import type { ConsentView } from 'express-mcp-auth';
 import fc from 'fast-check';
 import helmet from 'helmet';
-import { type ConsentView, consentPage } from '../../lib/http/pages/consent.js';
+import { consentPage } from '../../lib/http/pages/consent.js';
 import { displayed } from '../../lib/http/pages/display.js';
 import { html } from '../../lib/http/pages/html.js';
 import { messagePage, redirectNoticePage } from '../../lib/http/pages/message.js';

@@ -16,7 +16,6 @@ export interface Opened<T> {
 export interface Records<T> {
   /** `null` for an absent record and for one that does not open: moved, tampered with, or sealed by a forgotten key. */
   get(id: string): Promise<Opened<T> | null>;
-  set(id: string, value: T, ttlSeconds: number): Promise<void>;
   add(id: string, value: T, ttlSeconds: number): Promise<boolean>;
   /** The replacement, or `null` when somebody else was faster. */
   replace(id: string, before: Opened<T>, value: T, ttlSeconds: number): Promise<Opened<T> | null>;
@@ -60,10 +59,6 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
           const value = sealed === null ? null : open(key, sealed);
           return value === null ? null : { value, sealed: sealed as string };
         }),
-      set: (id, value, ttlSeconds) => {
-        const key = keyOf(id);
-        return reach(() => store.set(key, seal(key, value), wholeSeconds(ttlSeconds)));
-      },
       add: (id, value, ttlSeconds) => {
         const key = keyOf(id);
         return reach(() => store.add(key, seal(key, value), wholeSeconds(ttlSeconds)));

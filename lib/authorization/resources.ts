@@ -1,4 +1,4 @@
-import { isTrue } from '../core/promise.js';
+import { holds } from '../composition/judge.js';
 import type { ServedResource } from '../core/source.js';
 import { resourceMatcher } from '../oauth/resource.js';
 import { unique } from '../oauth/scope.js';
@@ -87,12 +87,5 @@ function isResource(served: ServedResource, candidate: string): boolean {
 
 /** Whether the granted scopes cover what a resource requires. */
 export function coversRequired(served: ServedResource, granted: readonly string[]): boolean {
-  const { requiredScopes, scopeSatisfies } = served;
-  try {
-    return requiredScopes.every(scope =>
-      scopeSatisfies === undefined ? granted.includes(scope) : isTrue(scopeSatisfies(granted, scope)),
-    );
-  } catch {
-    return false;
-  }
+  return holds(served, granted, served.requiredScopes);
 }

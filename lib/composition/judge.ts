@@ -167,7 +167,11 @@ export function holdsAll(leaf: Leaf, granted: readonly string[], extraScopes: re
 }
 
 /** Whether the granted scopes cover a list of required ones. Fails closed when the operator's function throws. */
-export function holds({ scopeSatisfies }: Leaf, granted: readonly string[], required: readonly string[]): boolean {
+export function holds(
+  { scopeSatisfies }: Pick<Leaf, 'scopeSatisfies'>,
+  granted: readonly string[],
+  required: readonly string[],
+): boolean {
   if (scopeSatisfies === undefined) return required.every(scope => granted.includes(scope));
   try {
     return required.every(scope => isTrue(scopeSatisfies(granted, scope)));

@@ -1,4 +1,5 @@
 import {
+  type CipherKey,
   createCipheriv,
   createDecipheriv,
   createHmac,
@@ -50,15 +51,10 @@ function keyRing(keys: readonly Keys[]): KeyRing {
   const [first] = keys as [Keys, ...Keys[]];
   const signature = (key: Keys, text: string) => createHmac('sha256', key.sign).update(text).digest();
   return {
-    seal(plain, context) {
-      const iv = randomBytes(IV_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', first.seal, iv).setAAD(Buffer.from(context));
-      return Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
-    },
+    seal: (plain, context) => sealWith(first.seal, plain, context),
     open(sealed, context) {
-      if (sealed.length < IV_BYTES + TAG_BYTES) return null;
       for (const key of keys) {
-        const plain = tryOpen(sealed, key.seal, context);
+        const plain = openWith(key.seal, sealed, context);
         if (plain !== null) return plain;
       }
       return null;
@@ -69,7 +65,16 @@ function keyRing(keys: readonly Keys[]): KeyRing {
   };
 }
 
-function tryOpen(sealed: Buffer, key: KeyObject, context: string): Buffer | null {
+/** AES-256-GCM under one key, bound to `context`: the random IV, the text and the tag. */
+export function sealWith(key: CipherKey, plain: Buffer | string, context: string): Buffer {
+  const iv = randomBytes(IV_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context));
+  return Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** `null` for anything that was not sealed with this key and context. */
+export function openWith(key: CipherKey, sealed: Buffer, context: string): Buffer | null {
+  if (sealed.length < IV_BYTES + TAG_BYTES) return null;
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
     decipher.setAAD(Buffer.from(context)).setAuthTag(sealed.subarray(-TAG_BYTES));

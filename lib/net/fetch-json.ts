@@ -42,7 +42,8 @@ export async function fetchJson(request: JsonRequest): Promise<JsonResponse> {
   }
 }
 
-async function readText(response: Response, maxBytes: number): Promise<string> {
+/** @throws AnswerError for a body that is larger, as it is after decompression */
+export async function readText(response: Response, maxBytes: number): Promise<string> {
   if (response.body === null) return '';
   const reader = response.body.getReader();
   const chunks: Uint8Array[] = [];

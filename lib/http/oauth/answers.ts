@@ -55,6 +55,26 @@ export function clientRedirect(
   return `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${query}`;
 }
 
+/** Tells the client of a fault by way of the browser (RFC 6749 section 4.1.2.1). */
+export function redirectFailure(
+  res: ServerResponse,
+  server: AuthorizationServer,
+  redirectUri: string,
+  failure: OAuthFailure,
+  state: string | undefined,
+): void {
+  redirect(res, failureUrl(server, redirectUri, failure, state));
+}
+
+export function failureUrl(
+  server: AuthorizationServer,
+  redirectUri: string,
+  { code, message }: OAuthFailure,
+  state: string | undefined,
+): string {
+  return clientRedirect(server, redirectUri, { error: code, error_description: message, state });
+}
+
 /** 303: a browser must not repeat a POST, or what was in it, at another place. */
 export function redirect(res: ServerResponse, location: string): void {
   res.statusCode = 303;

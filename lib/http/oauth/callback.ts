@@ -4,7 +4,7 @@ import { OAuthFailure } from '../../authorization/oauth-failure.js';
 import { errorText } from '../../core/error-text.js';
 import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
-import { clientRedirect, redirect } from './answers.js';
+import { clientRedirect, redirect, redirectFailure } from './answers.js';
 import { type FrontChannel, mayAnswerAt, sendMessage } from './front-channel.js';
 import { readQuery } from './read-params.js';
 
@@ -42,12 +42,9 @@ export async function callback(req: IncomingMessage, res: ServerResponse, front:
   const { state: clientState } = transaction;
   const signedIn = await server.leg.finish(transaction, answer).catch(failureOf);
   if (signedIn instanceof OAuthFailure) {
-    const { code: error, message, reason, remedy } = signedIn;
+    const { reason, remedy } = signedIn;
     publish('sign_in_refused', req, () => ({ clientId: client.id, reason, remedy }));
-    return redirect(
-      res,
-      clientRedirect(server, redirectUri, { error, error_description: message, state: clientState }),
-    );
+    return redirectFailure(res, server, redirectUri, signedIn, clientState);
   }
   let code: string;
   try {

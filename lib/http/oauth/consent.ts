@@ -4,7 +4,7 @@ import { OAuthFailure } from '../../authorization/oauth-failure.js';
 import { mayBeRemembered } from '../../authorization/remembered-consents.js';
 import type { AuthorizationRequest } from '../../authorization/transactions.js';
 import { publish } from '../../core/events.js';
-import { clientRedirect, redirect } from './answers.js';
+import { redirectFailure } from './answers.js';
 import { type FrontChannel, mayAnswerAt, sendMessage, startSignIn } from './front-channel.js';
 import { readForm } from './read-params.js';
 
@@ -33,14 +33,7 @@ export async function consent(req: IncomingMessage, res: ServerResponse, front: 
     );
   switch (params.isRepeated('decision') ? undefined : params.get('decision')) {
     case 'approve':
-      if (!(await server.clients.isAllowed(client)))
-        return deny(
-          res,
-          front,
-          request,
-          redirectUri,
-          new OAuthFailure('unauthorized_client', 'This client may not be used here.'),
-        );
+      if (!(await server.clients.isAllowed(client))) return refuseClient(req, res, front, request, redirectUri);
       if (server.consent.mode === 'remember' && mayBeRemembered(redirectUri, server.redirects.isLoopback)) {
         const consented = server.remembered.consentOf(client, redirectUri, request);
         cookies.setRemembered(res, server.remembered.with(cookies.remembered(req), consented));
@@ -58,33 +51,29 @@ export async function consent(req: IncomingMessage, res: ServerResponse, front: 
         cookies.clearBinding(res, request.id);
       }
       publish('consent_denied', req, () => ({ clientId: client.id }));
-      return deny(
+      return redirectFailure(
         res,
-        front,
-        request,
+        server,
         redirectUri,
         new OAuthFailure('access_denied', 'The person denied the request.'),
+        request.state,
       );
     default:
       return sendMessage(req, res, front, 400, 'Nothing was decided', 'Go back and choose to approve or to deny.');
   }
 }
 
-function deny(
+// The operator has turned it away since the page was shown.
+function refuseClient(
+  req: IncomingMessage,
   res: ServerResponse,
   { server }: FrontChannel,
-  request: AuthorizationRequest,
+  { clientId, state }: AuthorizationRequest,
   redirectUri: string,
-  failure: OAuthFailure,
 ): void {
-  redirect(
-    res,
-    clientRedirect(server, redirectUri, {
-      error: failure.code,
-      error_description: failure.message,
-      state: request.state,
-    }),
-  );
+  const failure = new OAuthFailure('unauthorized_client', 'This client may not be used here.');
+  publish('sign_in_refused', req, () => ({ clientId, reason: failure.reason }));
+  redirectFailure(res, server, redirectUri, failure, state);
 }
 
 function refuseForm(req: IncomingMessage, res: ServerResponse, front: FrontChannel): Promise<void> {

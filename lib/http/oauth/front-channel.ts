@@ -7,7 +7,7 @@ import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
 import { messagePage, redirectNoticePage } from '../pages/message.js';
 import { sendPage } from '../send-page.js';
-import { clientRedirect, redirect } from './answers.js';
+import { failureUrl, redirect, redirectFailure } from './answers.js';
 import type { ServerCookies } from './cookies.js';
 import { hostOf } from './redirect-host.js';
 
@@ -55,11 +55,7 @@ export function tellClient(
 ): Promise<void> | void {
   const { client, redirectUri, state, failure } = told;
   publish('sign_in_refused', req, () => ({ clientId: client.id, reason: failure.reason, remedy: failure.remedy }));
-  const location = clientRedirect(front.server, redirectUri, {
-    error: failure.code,
-    error_description: failure.message,
-    state,
-  });
+  const location = failureUrl(front.server, redirectUri, failure, state);
   if (client.origin === 'preRegistered' || front.server.redirects.isAutoRedirectable(redirectUri))
     return redirect(res, location);
   const page = redirectNoticePage({
@@ -112,8 +108,7 @@ export async function startSignIn(
     });
     const { state } = request;
     if (!isApproved) return tellClient(req, res, front, { client, redirectUri, state, failure });
-    const { code, message, reason } = failure;
-    publish('sign_in_refused', req, () => ({ clientId: client.id, reason }));
-    redirect(res, clientRedirect(server, redirectUri, { error: code, error_description: message, state }));
+    publish('sign_in_refused', req, () => ({ clientId: client.id, reason: failure.reason }));
+    redirectFailure(res, server, redirectUri, failure, state);
   }
 }

@@ -1,7 +1,5 @@
 import type { ConsentView } from '../../authorization/authorization-server.js';
 
-export type { ConsentView };
-
 import { displayed, outwardLink, shown, shownHost, shownId, webAddress } from './display.js';
 import { type Content, html } from './html.js';
 import { alertBox, factList, layout } from './layout.js';

@@ -1,7 +1,7 @@
 import type { AuthorizationServer, Client, ClientAuth, TokenEndpointResponse } from 'oauth4webapi';
 import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
-import { deadline, failureText } from '../../net/fetch-json.js';
+import { deadline, type Fetch, failureText } from '../../net/fetch-json.js';
 import { type AnswerNotes, tolerantFetch } from './upstream-answer.js';
 import type { UpstreamConfig } from './upstream-config.js';
 
@@ -46,7 +46,7 @@ export class TokenEndpoint {
 
   /** @throws UpstreamError, UnavailableError */
   exchangeCode(callback: URLSearchParams, state: string, codeVerifier: string | undefined): Promise<UpstreamAnswer> {
-    return this.#ask('code', async ({ oauth, as, client, auth, options }) => {
+    return this.#tokens('code', async ({ oauth, as, client, auth, options }) => {
       const { redirectUri } = this.#config;
       const params = oauth.validateAuthResponse(as, client, callback, state);
       const response = await oauth.authorizationCodeGrantRequest(
@@ -64,7 +64,7 @@ export class TokenEndpoint {
 
   /** @throws UpstreamError, UnavailableError */
   refresh(refreshToken: string): Promise<UpstreamAnswer> {
-    return this.#ask('refresh', async ({ oauth, as, client, auth, options }) =>
+    return this.#tokens('refresh', async ({ oauth, as, client, auth, options }) =>
       oauth.processRefreshTokenResponse(
         as,
         client,
@@ -76,23 +76,27 @@ export class TokenEndpoint {
   async revoke(token: string, hint: 'refresh_token' | 'access_token'): Promise<void> {
     const { revocationEndpoint } = await this.#config.endpoints();
     if (revocationEndpoint === undefined) return;
-    await this.#ask('revoke', async ({ oauth, as, client, auth, options }) => {
+    // The answer has no body that means anything.
+    await this.#ask('revoke', this.#config.fetch ?? globalThis.fetch, async ({ oauth, as, client, auth, options }) => {
       const additionalParameters = { ...this.#config.tokenParams, token_type_hint: hint };
-      await oauth.processRevocationResponse(
+      return oauth.processRevocationResponse(
         await oauth.revocationRequest(as, client, auth, token, { ...options, additionalParameters }),
       );
-      return { access_token: '-', token_type: 'bearer' };
     });
   }
 
-  async #ask(leg: string, work: (context: Context) => Promise<TokenEndpointResponse>): Promise<UpstreamAnswer> {
-    const oauth = await load();
+  async #tokens(leg: string, work: (context: Context) => Promise<TokenEndpointResponse>): Promise<UpstreamAnswer> {
     const notes: AnswerNotes = { scope: undefined, idToken: undefined, refreshExpiresIn: undefined };
+    const answer = await this.#ask(leg, tolerantFetch(this.#config.fetch, notes), work);
+    const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn } = answer;
+    return { accessToken, refreshToken, expiresIn, notes };
+  }
+
+  async #ask<Answer>(leg: string, fetch: Fetch, work: (context: Context) => Promise<Answer>): Promise<Answer> {
+    const oauth = await load();
     const { signal, done } = deadline(this.#config.timeoutMs);
     try {
-      const answer = await work({ oauth, ...(await this.#context(oauth, notes, signal, leg)) });
-      const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn } = answer;
-      return { accessToken, refreshToken, expiresIn, notes };
+      return await work({ oauth, ...(await this.#context(oauth, fetch, signal)) });
     } catch (error) {
       throw this.#failure(leg, error, oauth);
     } finally {
@@ -100,8 +104,8 @@ export class TokenEndpoint {
     }
   }
 
-  async #context(oauth: OAuth, notes: AnswerNotes, signal: AbortSignal, leg: string) {
-    const { clientId, clientSecret = '', clientAuthMethod, tokenParams, fetch } = this.#config;
+  async #context(oauth: OAuth, fetch: Fetch, signal: AbortSignal) {
+    const { clientId, clientSecret = '', clientAuthMethod, tokenParams } = this.#config;
     const endpoints = await this.#config.endpoints();
     const as: AuthorizationServer = {
       issuer: endpoints.issuer ?? new URL(endpoints.tokenEndpoint).origin,
@@ -114,10 +118,8 @@ export class TokenEndpoint {
       client_secret_post: () => oauth.ClientSecretPost(clientSecret),
       none: () => oauth.None(),
     }[clientAuthMethod]();
-    // The answer of a revocation has no body that means anything.
-    const customFetch = leg === 'revoke' ? (fetch ?? globalThis.fetch) : tolerantFetch(fetch, notes);
     const options = {
-      [oauth.customFetch]: customFetch,
+      [oauth.customFetch]: fetch,
       // https is demanded where the URLs are read; what is left is loopback.
       [oauth.allowInsecureRequests]: true,
       signal,

@@ -1,4 +1,4 @@
-import type { Fetch } from '../../net/fetch-json.js';
+import { type Fetch, readText } from '../../net/fetch-json.js';
 
 const MAX_BYTES = 256 * 1_024;
 
@@ -18,7 +18,7 @@ export interface AnswerNotes {
 export function tolerantFetch(fetch: Fetch | undefined, notes: AnswerNotes): Fetch {
   return async (input, init) => {
     const response = await (fetch ?? globalThis.fetch)(input, init);
-    const text = await boundedText(response);
+    const text = await readText(response, MAX_BYTES);
     const members = membersOf(text);
     if (members === undefined) return new Response(text, { status: response.status === 200 ? 502 : response.status });
     notes.scope = scopeOf(members.scope);
@@ -58,21 +58,6 @@ function membersOf(text: string): Readonly<Record<string, unknown>> | undefined 
     const form = Object.fromEntries(new URLSearchParams(text));
     return 'access_token' in form || 'error' in form ? form : undefined;
   }
-}
-
-async function boundedText(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) {
-    size += part.value.byteLength;
-    if (size > MAX_BYTES) {
-      void reader?.cancel().catch(() => {});
-      return '';
-    }
-    chunks.push(part.value);
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 // An empty scope says that nothing was granted; an absent one that everything was (RFC 6749 section 5.1).

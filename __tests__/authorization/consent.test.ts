@@ -416,6 +416,25 @@ describe("consent: 'remember'", () => {
     expect(isConsent(await elsewhere.authorize({}, NAVIGATION))).toBe(true);
   });
 
+  test('is forgotten when the person goes back and denies, and by any later denial (attack 29)', async () => {
+    await start({ consent: 'remember' }, { redirect_uris: [HOSTED] });
+    const page = await client.authorize({}, NAVIGATION);
+    await client.decide(page);
+    await client.decide(page, 'deny');
+    const asked = await client.authorize({}, NAVIGATION);
+    expect(isConsent(asked)).toBe(true);
+    await client.decide(asked);
+    expect(isOnItsWay(await client.authorize({}, NAVIGATION))).toBe(true);
+    await client.decide(await client.authorize({}, { 'sec-fetch-site': 'cross-site' }), 'deny');
+    expect(isConsent(await client.authorize({}, NAVIGATION))).toBe(true);
+  });
+
+  test('a denial of one thing does not forget another', async () => {
+    await remembering();
+    await client.decide(await client.authorize({ scope: 'read write' }, NAVIGATION), 'deny');
+    expect(isOnItsWay(await client.authorize({}, NAVIGATION))).toBe(true);
+  });
+
   test('a cookie that was tampered with counts for nothing (attack 93)', async () => {
     await remembering();
     const jar = client.browser.cookies(BASE);

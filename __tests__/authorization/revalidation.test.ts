@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { customVerifier } from 'express-mcp-auth';
 import type { OAuthClient, Tokens } from '../support/oauth-client.js';
 import { closeAll, type ProxyApp, proxyApp } from '../support/proxy-app.js';
 import { recordServerEvents } from '../support/server-events.js';
@@ -180,5 +181,51 @@ describe('calls with a token that the provider refuses', () => {
     expect(await status()).toBe(401);
     world.verifier.down = true;
     expect(await status()).toBe(503);
+  });
+});
+
+describe('a late no about upstream tokens that were refreshed meanwhile', () => {
+  test.each(['call', 'refresh'] as const)('is no no about the new ones: %s (attack 59)', async kind => {
+    const asked: { token: string; answer: (isGood: boolean) => void }[] = [];
+    let arrived = () => {};
+    let isHeld = false;
+    const verifier = customVerifier({
+      name: 'upstream',
+      verify: async token => {
+        const known = world.provider.whoIs(token);
+        const isGood = isHeld
+          ? await new Promise<boolean>(answer => {
+              asked.push({ token, answer });
+              arrived();
+            })
+          : true;
+        return isGood && known ? { clientId: 'upstream', ...known } : null;
+      },
+    });
+    const question = async (count: number) => {
+      while (asked.length < count)
+        await new Promise<void>(resolve => {
+          arrived = resolve;
+        });
+      return asked[count - 1] as (typeof asked)[number];
+    };
+    await signedIn({ options: { verifier } });
+    isHeld = true;
+
+    const first = status();
+    const old = await question(1);
+    const second = kind === 'call' ? status() : client.refresh(tokens.refresh_token).then(answer => answer.status);
+    const late = await question(2);
+    expect(late.token).toBe(old.token);
+    old.answer(false);
+    const fresh = await question(3);
+    expect(fresh.token).not.toBe(old.token);
+    late.answer(false);
+    const again = await question(4);
+    expect(again.token).toBe(fresh.token);
+    fresh.answer(true);
+    again.answer(true);
+    expect([await first, await second, refreshes()]).toEqual([200, 200, 1]);
+    expect(events.of('grant_revoked')).toEqual([]);
   });
 });

@@ -187,6 +187,13 @@ describe('upstream.scopes as a fixed list, which says nothing about ours', () =>
   });
 });
 
+test('a scope that nobody has forges no line of a log (attack 96)', async () => {
+  await start();
+  const { location } = await client.authorize({ scope: 'bad\u009b31m\u202escope' });
+  expect(location?.searchParams.get('error')).toBe('invalid_scope');
+  expect(events.of('sign_in_refused')[0]?.reason).toBe('asked for bad?31m?scope, supported: read write');
+});
+
 describe('the scope of a client that the operator registered', () => {
   const REDIRECT = 'https://bot.example.com/cb';
   const register = async (scope: string | undefined, options: Record<string, unknown> = {}) => {
@@ -205,13 +212,21 @@ describe('the scope of a client that the operator registered', () => {
     expect(await granted()).toEqual(['read']);
     expect(await granted('read')).toEqual(['read']);
     expect(await refusal('read write')).toBe('invalid_scope');
-    expect(events.of('sign_in_refused').map(each => each.reason)).toEqual([expect.stringContaining('"write"')]);
+    expect(events.of('sign_in_refused').map(each => each.reason)).toEqual([
+      expect.stringContaining('write is not in the scope'),
+    ]);
   });
 
   test('does not do for a resource that requires more', async () => {
     await register('read', { requiredScopes: ['write'] });
     expect(await refusal('read')).toBe('invalid_scope');
     expect(await refusal()).toBe('invalid_scope');
+  });
+
+  test('leaves out what clients send to everybody, as everywhere', async () => {
+    await register('read', { scopesSupported: ['read', 'write', 'offline_access'] });
+    const page = await client.authorize({ scope: 'read offline_access openid' });
+    expect([page.location?.href, page.status]).toEqual([undefined, 200]);
   });
 
   test('left out limits nothing', async () => {

@@ -227,4 +227,17 @@ describe('the answer of an upstream refresh', () => {
     expect((await other).status).toBe(200);
     expect(events.of('grant_revoked')).toEqual([]);
   });
+
+  test('is what is revoked upstream when the grant ends before the store has it (attack 59)', async () => {
+    await expired();
+    onAnswer(() => {
+      world.store.down = true;
+      world.clock.pass(16);
+    });
+    expect((await call()).status).toBe(503);
+    world.store.down = false;
+    expect((await client.revoke(tokens.refresh_token)).status).toBe(200);
+    const [newest] = world.provider.secrets.filter(secret => secret.startsWith('up-access-')).slice(-1);
+    expect(world.provider.whoIs(String(newest))).toBeFalsy();
+  });
 });

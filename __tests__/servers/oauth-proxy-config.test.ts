@@ -116,6 +116,7 @@ describe('a ConfigError names the option', () => {
     ['grantScopes', { grantScopes: ['read'] }],
     ['consent', { consent: 'never' }],
     ['consent', { consent: false }],
+    ['consent', { consent: Object.create(null) }],
     ['consent', { consent: 'external' }],
     ['consent', { consent: 'external', clients: { registration: 'stored' } }],
     ['consentPage', { consentPage: '<html>' }],

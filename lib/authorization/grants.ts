@@ -243,14 +243,12 @@ export class Grants {
   }
 
   // Local first: whatever upstream says, the grant is gone here.
-  async #end(
-    id: string,
-    { value }: Opened<Grant>,
-    by: 'client' | 'reuse' | 'code_replayed' | 'upstream',
-  ): Promise<void> {
+  async #end(id: string, opened: Opened<Grant>, by: 'client' | 'reuse' | 'code_replayed' | 'upstream'): Promise<void> {
+    const { clientId, subject } = opened.value;
     await this.#parts.records.delete(id);
-    publish('grant_revoked', undefined, () => ({ clientId: value.clientId, subject: value.subject, by }));
-    if (value.upstream !== undefined) await this.#parts.leg.revoke(value.upstream).catch(() => {});
+    publish('grant_revoked', undefined, () => ({ clientId, subject, by }));
+    const tokens = this.#parts.upstream.takeTokens(id, opened);
+    if (tokens !== undefined) await this.#parts.leg.revoke(tokens).catch(() => {});
   }
 
   #seconds(): number {

@@ -15,6 +15,8 @@ export interface RememberedConsents {
   includes(cookie: string, consent: string): boolean;
   /** The cookie with one consent more; the oldest fall out. */
   with(cookie: string | undefined, consent: string): string;
+  /** The cookie without one consent. */
+  without(cookie: string, consent: string): string;
   consentOf(client: Client, redirectUri: string, request: Pick<AuthorizationRequest, 'scopes' | 'resource'>): string;
   readonly lifetimeSeconds: number;
 }
@@ -33,6 +35,10 @@ export function rememberedConsents(derive: DeriveKeys, now: () => number): Remem
     with(cookie, consent) {
       const others = (cookie === undefined ? [] : read(cookie)).filter(([known]) => known !== consent);
       const entries = [[consent, Math.floor(now() / 1_000)], ...others].slice(0, MAX_REMEMBERED);
+      return ring.seal(JSON.stringify(entries), 'cookie').toString('base64url');
+    },
+    without(cookie, consent) {
+      const entries = read(cookie).filter(([known]) => known !== consent);
       return ring.seal(JSON.stringify(entries), 'cookie').toString('base64url');
     },
     consentOf(client, redirectUri, { scopes, resource }) {

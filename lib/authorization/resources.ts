@@ -1,4 +1,5 @@
 import { holds } from '../composition/judge.js';
+import { excerpt } from '../core/events.js';
 import type { ServedResource } from '../core/source.js';
 import { resourceMatcher } from '../oauth/resource.js';
 import { unique } from '../oauth/scope.js';
@@ -42,7 +43,7 @@ export class Resources {
     const found = all.find(served => isResource(served, wanted));
     if (found === undefined)
       throw new OAuthFailure('invalid_target', 'The resource is not one that this server protects.', {
-        reason: `asked for ${JSON.stringify(wanted.slice(0, 200))}, protected: ${all.map(({ resource }) => resource).join(' ')}`,
+        reason: `asked for ${excerpt(wanted)}, protected: ${all.map(({ resource }) => resource).join(' ')}`,
       });
     return found;
   }

@@ -5,7 +5,7 @@ import type { SignInLeg } from './sign-in.js';
 import type { UpstreamSession } from './upstream-session.js';
 
 /** What upstream said last; of a no, when the upstream tokens were last refreshed for its sake. */
-type LastAnswer = { readonly goodAt: number } | { readonly refreshedAt: number };
+type LastAnswer = { readonly goodAt: number } | { readonly refreshedAt: number; readonly refreshes: number };
 
 const MAX_ANSWERS = 10_000;
 const REFRESH_PAUSE_SECONDS = 60;
@@ -49,14 +49,16 @@ export class Revalidation {
     } catch (error) {
       return unsure(this.#saidYesWithin(seconds + graceSeconds, id, opened.value), error);
     }
-    const refreshedAt = this.#refreshedAt(id);
-    this.#answers.set(id, { refreshedAt });
+    const last = this.#refreshed(id);
+    this.#answers.set(id, last);
     // Upstream may have rotated the token under us: one refresh, then its no is final. Whoever goes on calling with a
     // refused token must not have us ask for tokens again and again.
-    if (tokens.refreshToken === undefined || this.#isWithin(REFRESH_PAUSE_SECONDS, refreshedAt)) return null;
+    const isNewest = opened.value.upstreamRefreshes >= last.refreshes;
+    if (tokens.refreshToken === undefined || (isNewest && this.#isWithin(REFRESH_PAUSE_SECONDS, last.refreshedAt)))
+      return null;
     const fresh = await this.#upstream.refresh(id, opened);
     if (fresh?.value.upstream === undefined) return null;
-    this.#answers.set(id, { refreshedAt: this.#seconds() });
+    this.#answers.set(id, { refreshedAt: this.#seconds(), refreshes: fresh.value.upstreamRefreshes });
     return (await this.#leg.isStillGood(fresh.value.upstream)) ? this.#yes(id, fresh) : null;
   }
 
@@ -76,9 +78,9 @@ export class Revalidation {
     return !(last !== undefined && 'refreshedAt' in last) && this.#isWithin(seconds, this.goodAt(id, grant));
   }
 
-  #refreshedAt(id: string): number {
+  #refreshed(id: string): Extract<LastAnswer, { refreshedAt: number }> {
     const last = this.#answers.get(id);
-    return last !== undefined && 'refreshedAt' in last ? last.refreshedAt : Number.NEGATIVE_INFINITY;
+    return last !== undefined && 'refreshedAt' in last ? last : { refreshedAt: Number.NEGATIVE_INFINITY, refreshes: 0 };
   }
 
   // What lies ahead was written before the clock stepped back, and nobody knows how long ago.

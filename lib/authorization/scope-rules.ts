@@ -1,4 +1,5 @@
 import type { Client } from '../clients/client.js';
+import { excerpt } from '../core/events.js';
 import type { ServedResource } from '../core/source.js';
 import { isScopeToken, unique } from '../oauth/scope.js';
 import { OAuthFailure } from './oauth-failure.js';
@@ -24,14 +25,17 @@ export function scopeRules(
     },
     ofRequest(raw, served, client) {
       const limit = limitOf(client);
+      const isAllowed = (scope: string) => limit?.includes(scope) ?? true;
       const wanted =
-        raw === undefined ? own.defaults.filter(scope => limit?.includes(scope) ?? true) : known(raw, this);
+        raw === undefined
+          ? own.defaults.filter(isAllowed)
+          : known(raw, this).filter(scope => isAllowed(scope) || !IDENTITY_SCOPES.has(scope));
       // Without what the resource requires the token would always be refused there, and the client sent round in circles.
       const scopes = unique([...wanted, ...served.requiredScopes]);
       const beyond = limit && scopes.find(scope => !limit.includes(scope));
       if (beyond !== undefined)
         throw new OAuthFailure('invalid_scope', 'This client may not have a scope that is asked for or required.', {
-          reason: `${JSON.stringify(beyond)} is not in the scope that the client was registered with: ${limit?.join(' ')}`,
+          reason: `${excerpt(beyond)} is not in the scope that the client was registered with: ${limit?.join(' ')}`,
         });
       return scopes;
     },
@@ -50,7 +54,7 @@ function known(raw: string, { supported }: ScopeRules): readonly string[] {
     if (isScopeToken(scope) && supported.includes(scope)) wanted.push(scope);
     else if (!IDENTITY_SCOPES.has(scope))
       throw new OAuthFailure('invalid_scope', 'A scope was asked for that this server does not have.', {
-        reason: `asked for ${JSON.stringify(scope.slice(0, 100))}, supported: ${supported.join(' ')}`,
+        reason: `asked for ${excerpt(scope)}, supported: ${supported.join(' ')}`,
       });
   }
   return wanted;

@@ -53,6 +53,14 @@ export class UpstreamSession {
     return running;
   }
 
+  /** The upstream tokens of a grant that ends, for their revocation: the newest, whether or not the store has them. */
+  takeTokens(id: string, ending: Opened<Grant>): UpstreamTokens | undefined {
+    const question = questionOf(id, ending);
+    const unsaved = this.#unsaved.get(question);
+    this.#unsaved.delete(question);
+    return unsaved ?? ending.value.upstream;
+  }
+
   async #refresh(id: string, before: Opened<Grant>): Promise<Opened<Grant> | null> {
     const patienceMs = this.#leg.timeoutMs + LEASE_MARGIN_MS;
     let current: Opened<Grant> | null = before;

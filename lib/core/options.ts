@@ -80,7 +80,8 @@ export class Options {
   oneOf<const Value extends string | number | boolean>(option: string, values: readonly Value[]): Value | undefined {
     const value = this.#given[option];
     if (value !== undefined && !values.includes(value as Value)) {
-      const came = typeof value === 'number' || /^[\w-]{1,40}$/.test(String(value)) ? String(value) : kindOf(value);
+      const isShort = typeof value === 'number' || (typeof value === 'string' && /^[\w-]{1,40}$/.test(value));
+      const came = isShort ? value : kindOf(value);
       this.fail(option, `must be one of ${values.join(', ')}, got ${came}`, 'Leave it out for the default.');
     }
     return value as Value | undefined;

@@ -5,7 +5,7 @@ import { mayBeRemembered } from '../../authorization/remembered-consents.js';
 import type { AuthorizationRequest } from '../../authorization/transactions.js';
 import { publish } from '../../core/events.js';
 import { redirectFailure } from './answers.js';
-import { type FrontChannel, mayAnswerAt, sendMessage, startSignIn } from './front-channel.js';
+import { type FrontChannel, mayAnswerAt, type Starting, sendMessage, startSignIn } from './front-channel.js';
 import { readForm } from './read-params.js';
 
 /** The answer of the consent page. Approving twice is approving once; a denial stores nothing and ends what was allowed before. */
@@ -45,11 +45,7 @@ export async function consent(req: IncomingMessage, res: ServerResponse, front: 
       }));
       return startSignIn(req, res, front, { client, request, redirectUri, isApproved: true });
     case 'deny':
-      // Who has allowed it, gone back and changed their mind has not allowed anything. Only then is there a cookie.
-      if (cookies.binding(req, request.id) !== undefined) {
-        await server.transactions.cancel(request.id);
-        cookies.clearBinding(res, request.id);
-      }
+      await takeBack(req, res, front, { client, request, redirectUri });
       publish('consent_denied', req, () => ({ clientId: client.id }));
       return redirectFailure(
         res,
@@ -61,6 +57,24 @@ export async function consent(req: IncomingMessage, res: ServerResponse, front: 
     default:
       return sendMessage(req, res, front, 400, 'Nothing was decided', 'Go back and choose to approve or to deny.');
   }
+}
+
+/** Who has allowed it before, on this page or another one, and changed their mind has not allowed anything. */
+async function takeBack(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { server, cookies }: FrontChannel,
+  { client, request, redirectUri }: Omit<Starting, 'isApproved'>,
+): Promise<void> {
+  // Only who has allowed something has a cookie of it: a plain denial needs no store.
+  if (cookies.binding(req, request.id) !== undefined) {
+    await server.transactions.cancel(request.id);
+    cookies.clearBinding(res, request.id);
+  }
+  const remembered = cookies.remembered(req);
+  const consented = server.remembered.consentOf(client, redirectUri, request);
+  if (remembered !== undefined && server.remembered.includes(remembered, consented))
+    cookies.setRemembered(res, server.remembered.without(remembered, consented));
 }
 
 // The operator has turned it away since the page was shown.

@@ -16,6 +16,7 @@ const slice = 50;
 const warmUp = 600;
 // A registration is one short request: after a few hundred the compiler of V8 is still at work, and its time counts.
 const registrationWarmUp = 3000;
+const registrationRounds = 61;
 
 /** CPU time of the process of each authorization server, per operation: registration, a whole sign-in, a refresh. */
 export async function measureCosts() {
@@ -24,7 +25,10 @@ export async function measureCosts() {
   for (const name in contenders) servers[name] = await startServer(name, upstream);
   const only = (...names) => names.map(name => servers[name]);
 
-  const registration = await measure(only(ours, sdk1, fastmcp, floor), postInspector, { warmUps: registrationWarmUp });
+  const registration = await measure(only(ours, sdk1, fastmcp, floor), postInspector, {
+    warmUps: registrationWarmUp,
+    turns: registrationRounds,
+  });
   const clients = new Map();
   for (const server of only(ours, fastmcp, floor, pageless(ours), pageless(fastmcp), pageless(floor)))
     clients.set(server, await register(server.origin));
@@ -63,10 +67,10 @@ async function postInspector({ origin }) {
 }
 
 /** CPU time in µs of every server, per operation, one number per round; in turns, the first of a round moves on by one. */
-async function measure(servers, operation, { before = async () => {}, warmUps = warmUp } = {}) {
+async function measure(servers, operation, { before = async () => {}, warmUps = warmUp, turns = rounds } = {}) {
   for (const server of servers) await times(warmUps, index => operation(server, index));
   const samples = new Map(servers.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < turns; round++) {
     for (let turn = 0; turn < servers.length; turn++) {
       const server = servers[(round + turn) % servers.length];
       await before(server);

@@ -27,6 +27,21 @@ afterEach(async () => {
 const asked = () => world.provider.of('/token', 'refresh_token');
 const call = (app = world) => app.call(tokens.access_token);
 
+/** Until the store was read so many times more: whoever waits for another replica looks again and again. */
+const reads = (count: number) =>
+  new Promise<void>(resolve => {
+    const { get } = world.store;
+    let left = count;
+    world.store.get = async key => {
+      left--;
+      if (left === 0) {
+        world.store.get = get;
+        resolve();
+      }
+      return get(key);
+    };
+  });
+
 /** Keeps the provider's answers back, in the order of the questions. */
 function held(): { next(): Promise<(status: number, body: object) => void> } {
   const waiting: ((answer: (status: number, body: object) => void) => void)[] = [];
@@ -73,11 +88,11 @@ describe('the lease of an upstream refresh', () => {
     void call().catch(() => {});
     await answers.next();
     const waiting = call(second);
-    await new Promise(resolve => setTimeout(resolve, 120));
+    await reads(3);
     world.clock.pass(66);
     const answer = await answers.next();
     const late = call(third);
-    await new Promise(resolve => setTimeout(resolve, 200));
+    await reads(4);
     answer(200, fresh('second'));
     expect([(await waiting).body.upstream, (await late).body.upstream]).toEqual(['up-second', 'up-second']);
     expect(asked()).toHaveLength(2);
@@ -127,7 +142,7 @@ describe('the lease of an upstream refresh', () => {
     fail(500, {});
     expect((await slow).status).toBe(503);
     const late = call(third);
-    await new Promise(resolve => setTimeout(resolve, 200));
+    await reads(4);
     answer(200, fresh('taken'));
     expect([(await taken).body.upstream, (await late).body.upstream]).toEqual(['up-taken', 'up-taken']);
     expect(asked()).toHaveLength(2);

@@ -171,7 +171,7 @@ export interface OAuthProxyOptions extends Omit<CompositionOptions, 'authorizati
     | undefined;
   /** Default: memory of this process, with a warning in production. */
   readonly store?: Store | undefined;
-  /** At least 32 characters each; the first seals, all open. Default: derived from `upstream.clientSecret`. */
+  /** At least 32 characters each; the first seals, all open. Default: derived from `upstream.clientSecret` (HKDF, RFC 5869; scrypt first where that is shorter). */
   readonly secrets?: string | readonly string[];
   /** The status of `invalid_grant`. Default 401, as MCP clients know it; 400 is what RFC 6749 says. */
   readonly invalidGrantStatus?: 400 | 401 | undefined;

@@ -118,11 +118,11 @@ export function endpointsOf(server: AuthorizationServer, cors: boolean): OwnRout
 /** With and without the path of the base URL, which a proxy in front may have taken off; and below a mount. */
 function finderOf(routes: readonly Route[], { basePath, paths }: Endpoints) {
   const own = new Map(routes.map(route => [paths[route.name], route]));
-  const public_ = new Map([...own].map(([path, route]) => [basePath + path, route]));
+  const published = new Map([...own].map(([path, route]) => [basePath + path, route]));
   // Every request of the app comes by here.
   return (req: IncomingMessage): Route | undefined => {
     const path = withoutSlash(originalPathOf(req));
-    return public_.get(path) ?? own.get(path) ?? own.get(withoutSlash(pathOfRequest(req)));
+    return published.get(path) ?? own.get(path) ?? own.get(withoutSlash(pathOfRequest(req)));
   };
 }
 

@@ -115,6 +115,11 @@ describe('what was settled is settled for one request', () => {
       'a prototype',
       (req, headers) => Object.assign(Object.create(req), { headers, rawHeaders: [] }) as IncomingMessage,
     ],
+    ['a spread with the same list of headers', (req, headers) => ({ ...req, headers }) as IncomingMessage],
+    [
+      'a prototype with the same list of headers',
+      (req, headers) => Object.assign(Object.create(req), { headers }) as IncomingMessage,
+    ],
   ];
 
   test.each(copies)('a copy made by %s is judged by its own credentials', async (_how, copy) => {
@@ -152,5 +157,38 @@ describe('what was settled is settled for one request', () => {
     });
     app.use('/', express().post('/mcp', auth.protect(), hello));
     expect((await post(app).expect(200)).body.clientId).toBe('ci');
+  });
+
+  test.each([
+    ['its list of headers', { rawHeaders: [] }],
+    ['its list of headers by nothing', { rawHeaders: undefined }],
+    ['req.auth', { auth: { clientId: 'somebody else' } }],
+    ['req.auth by nothing', { auth: undefined }],
+  ])('a request keeps it when the app replaces %s', async (_what, changes) => {
+    const { asked, verifier } = counted();
+    const auth = multiAuth([verifier]);
+    const app = express();
+    app.use(auth);
+    app.use((req, _res, next) => {
+      Object.assign(req, changes);
+      expect(getAuth(req).scopes).toEqual(['read']);
+      next();
+    });
+    app.post('/mcp', auth.protect(), hello);
+    await post(app, READER).expect(200);
+    expect(asked).toEqual([READER]);
+  });
+
+  test('requests that an adapter gave one list of headers keep each its own', async () => {
+    const list: string[] = [];
+    const auth = keyed('base');
+    const guard = auth.protect() as RequestHandler;
+    const res = { setHeader() {}, hasHeader: () => false, getHeader() {} };
+    const requests = [1, 2, 3].map(
+      () => ({ method: 'POST', url: '/mcp', headers: { authorization: `Bearer ${KEY}` }, rawHeaders: list }) as never,
+    );
+    for (const req of requests) await new Promise(resolve => guard(req, res as never, resolve));
+    expect(requests.map(req => getAuth(req).clientId)).toEqual(['ci', 'ci', 'ci']);
+    expect(new Set(requests.map(req => getAuth(req))).size).toBe(3);
   });
 });

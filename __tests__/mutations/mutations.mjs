@@ -1403,4 +1403,13 @@ export const mutations = [
     tests: JWT,
     pattern: 'attack 37',
   },
+
+  // Guards behind guards
+  {
+    name: 'settled: a copy of a request is the request',
+    file: 'http/settled.ts',
+    find: '#settled in place && place.#settled.request === req ? place.#settled',
+    replace: '#settled in place ? place.#settled',
+    tests: ['http/several-guards.test.ts'],
+  },
 ];

@@ -10,7 +10,7 @@ import { allowAnyOrigin, answerPreflight } from './cors.js';
 import { type Presented, readCredentials } from './credentials.js';
 import type { Next, RequestHandler } from './handler.js';
 import { type Refusal, refusalsOf, sendRefusal } from './refusal.js';
-import { type Settled, setAuth, settledBy } from './settled.js';
+import { type Settled, setAuth, settledBy, settledOf } from './settled.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
@@ -33,13 +33,18 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
   const { plan, judge } = composition;
   const refusals = refusalsOf(plan, extraScopes);
 
-  const conclude = (req: IncomingMessage, token: string, ruling: Ruling): Refusal | Settled => {
+  const conclude = (
+    req: IncomingMessage,
+    token: string,
+    ruling: Ruling,
+    before: Settled | undefined,
+  ): Refusal | Settled => {
     report(ruling, extraScopes, req);
     switch (ruling.outcome) {
       case 'accept': {
         const { leaf, identity } = ruling;
         const auth = authInfo(token, leaf, identity, plan.resourceMetadataUrl);
-        return { request: req, composition, leaf, identity, token, auth, extraScopes, before: undefined };
+        return { request: req, composition, leaf, identity, token, auth, extraScopes, before };
       }
       case 'insufficient_scope':
         return refusals.insufficientScope(ruling.leaf.requiredScopes);
@@ -51,21 +56,24 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
   };
 
   // The identity stands; what this guard asks for beyond the first one is judged by the scopes as they were granted.
-  const askAgain = (req: IncomingMessage, settled: Settled): Refusal | Settled => {
-    const { leaf, identity, token } = settled;
-    const askedBefore = settled.extraScopes;
+  const askAgain = (req: IncomingMessage, settled: Settled, last: Settled | undefined): Refusal | Settled => {
+    const { leaf, identity, token, extraScopes: askedBefore } = settled;
     if (!holdsAll(leaf, identity.scopes, extraScopes)) {
       report({ outcome: 'insufficient_scope', leaf, identity }, [...askedBefore, ...extraScopes], req);
       return refusals.insufficientScope([...leaf.requiredScopes, ...askedBefore]);
     }
-    if (extraScopes.length > 0) settled.extraScopes = [...askedBefore, ...extraScopes];
-    settled.auth = authInfo(token, leaf, identity, plan.resourceMetadataUrl);
-    return settled;
+    return {
+      ...settled,
+      auth: authInfo(token, leaf, identity, plan.resourceMetadataUrl),
+      extraScopes: extraScopes.length > 0 ? [...askedBefore, ...extraScopes] : askedBefore,
+      before: settled === last ? settled.before : last,
+    };
   };
 
   return req => {
-    const settled = settledBy(composition, req);
-    if (settled !== undefined) return askAgain(req, settled);
+    const last = settledOf(req);
+    const settled = settledBy(composition, last);
+    if (settled !== undefined) return askAgain(req, settled, last);
     const presented = readCredentials(req, judge.recognize);
     if (presented.kind !== 'bearer') {
       const [reason, refusal] = withoutToken(presented.kind, refusals);
@@ -75,8 +83,8 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
     const { token } = presented;
     const ruling = judge.rule(token, extraScopes, req);
     return isPromise(ruling)
-      ? ruling.then(later => conclude(req, token.value, later))
-      : conclude(req, token.value, ruling);
+      ? ruling.then(later => conclude(req, token.value, later, last))
+      : conclude(req, token.value, ruling, last);
   };
 }
 

@@ -13,39 +13,81 @@ export interface Settled {
   readonly identity: Identity;
   readonly token: string;
   /** What handlers see. They may change it, so the next guard makes it anew. */
-  auth: AuthInfo;
+  readonly auth: AuthInfo;
   /** What guards have asked for so far beyond the rule of the leaf. */
-  extraScopes: readonly string[];
+  readonly extraScopes: readonly string[];
   /** What guards of other compositions had found out before. */
   readonly before: Settled | undefined;
 }
 
-// A private symbol and not a WeakMap: entries that die with each request are the dearest kind for the collector.
-const SETTLED = Symbol('express-mcp-auth');
+/** Hands back the object that it is given, so that the class below can put a private field on any object. */
+class Given {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: that is what it is for
+    return object;
+  }
+}
 
-interface SettledRequest {
-  [SETTLED]?: Settled;
+/**
+ * Remembers what was settled, in a private field of two objects that hang on the request: the list of its headers, which
+ * copies of the request may share, and its `req.auth`, which apps replace. Not of the request itself if it can be helped:
+ * Express leaves each with a shape of its own, which makes a field that is added dear. Nor in a WeakMap: entries that die
+ * with their request are the dearest kind for the collector.
+ */
+class Keeper extends Given {
+  #settled: Settled;
+
+  private constructor(place: object, settled: Settled) {
+    super(place);
+    this.#settled = settled;
+  }
+
+  static find(req: object): Settled | undefined {
+    const { rawHeaders, auth } = req as Places;
+    return Keeper.#read(rawHeaders, req) ?? Keeper.#read(auth, req) ?? Keeper.#read(req, req);
+  }
+
+  static keep(req: object, settled: Settled): void {
+    const { rawHeaders } = req as Places;
+    Keeper.#write(settled.auth, settled);
+    Keeper.#write(isObject(rawHeaders) ? rawHeaders : req, settled);
+  }
+
+  static #read(place: unknown, req: object): Settled | undefined {
+    return isObject(place) && #settled in place && place.#settled.request === req ? place.#settled : undefined;
+  }
+
+  static #write(place: object, settled: Settled): void {
+    if (#settled in place) place.#settled = settled;
+    else new Keeper(place, settled);
+  }
+}
+
+interface Places {
+  readonly rawHeaders?: unknown;
+  readonly auth?: unknown;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /** What the last guard found out about a request. */
 export function settledOf(req: object): Settled | undefined {
-  const settled = (req as SettledRequest)[SETTLED];
-  return settled?.request === req ? settled : undefined;
+  return Keeper.find(req);
 }
 
-/** What a guard of this composition found out about the request, if one ran. */
-export function settledBy(composition: object, req: IncomingMessage): Settled | undefined {
-  let settled = settledOf(req);
+/** What a guard of this composition found out, if one ran: that of the last guard, or of one before it. */
+export function settledBy(composition: object, last: Settled | undefined): Settled | undefined {
+  let settled = last;
   while (settled !== undefined && settled.composition !== composition) settled = settled.before;
   return settled;
 }
 
 /** Hands the caller to the handlers behind; whatever somebody else left in `req.auth` is overwritten. */
 export function setAuth(req: IncomingMessage, settled: Settled): void {
-  const request = req as FrameworkRequest & SettledRequest;
-  const before = settledOf(req);
-  if (before !== settled) request[SETTLED] = before === settled.before ? settled : { ...settled, before };
-  request.auth = settled.auth;
+  Keeper.keep(req, settled);
+  (req as FrameworkRequest).auth = settled.auth;
 }
 
 /** Takes back what somebody else left in `req.auth` of a request that was refused here and may go on elsewhere. */

@@ -14,8 +14,9 @@ const HEAD_BYTES = 5;
 // Ten redirect URIs of the greatest length, and a name and a link beside them.
 const MAX_TEXT_BYTES = 32 * 1_024;
 // The texts are short and the memory is made anew for each: a window of 8 KiB holds the dictionary and what an id has
-// room for, and one chunk takes what comes of it. What is sealed stays readable whatever the window was.
-const SMALL = { windowBits: 13, chunkSize: 2_048 };
+// room for, a small table finds as much in it, and one chunk takes what comes of it. What is sealed stays readable
+// whatever these were.
+const SMALL = { windowBits: 13, memLevel: 5, chunkSize: 2_048 };
 
 /**
  * The members that are used, as small as they get: the time, one byte for the two choices, and the texts, a line each

@@ -10,6 +10,13 @@ interface AddressedRequest extends IncomingMessage {
   readonly app?: { get?: (name: string) => unknown };
 }
 
+/** What express-rate-limit sees of a request: what it asks for is asked of the options below. */
+interface CountedRequest {
+  readonly request: AddressedRequest;
+  /** Set by express-rate-limit. */
+  readonly rateLimit?: { readonly resetTime?: Date };
+}
+
 /** Behind a proxy that Express was not told of all callers share one address; ten times the limit keeps them going. */
 const SHARED_FACTOR = 10;
 
@@ -27,9 +34,10 @@ export function rateLimiters({ limits, store }: RateLimits): (name: RateLimitNam
       return new Promise((resolve, reject) => {
         // Answered, or the client has left: either way there is nothing more to do.
         res.once('close', () => resolve(true));
-        // Structural stand-ins: the limiter only reads what every request has.
         const next = (error?: unknown) => (error === undefined ? resolve(false) : reject(error));
-        Promise.resolve(handler(req as never, res as never, next as never)).catch(reject);
+        // It would work out `req.ip` for itself, and leave its count on the request.
+        const counted: CountedRequest = { request: req };
+        Promise.resolve(handler(counted as never, res as never, next as never)).catch(reject);
       });
     };
   };
@@ -72,24 +80,28 @@ async function load(
   const { ipKeyGenerator, rateLimit } = await import('express-rate-limit');
   return rateLimit({
     windowMs: windowSeconds * 1_000,
-    limit: req => (isShared(req as AddressedRequest) ? limit * SHARED_FACTOR : limit),
+    limit: req => (isShared(requestOf(req)) ? limit * SHARED_FACTOR : limit),
     // IPv6 addresses count by their /64: one household has more addresses than there are limits.
-    keyGenerator: req => `${name} ${ipKeyGenerator(addressOf(req as AddressedRequest), 64)}`,
+    keyGenerator: req => `${name} ${ipKeyGenerator(addressOf(requestOf(req)), 64)}`,
     legacyHeaders: false,
     standardHeaders: false,
     // Its complaints about proxies are answered by isShared; the app's `trust proxy` is the app's.
     validate: false,
     handler: (req, res) => {
-      const { resetTime } = (req as unknown as { rateLimit?: { resetTime?: Date } }).rateLimit ?? {};
-      const seconds = Math.max(1, Math.ceil(((resetTime?.getTime() ?? 0) - Date.now()) / 1_000));
+      const { request, rateLimit: count } = req as unknown as CountedRequest;
+      const seconds = Math.max(1, Math.ceil(((count?.resetTime?.getTime() ?? 0) - Date.now()) / 1_000));
       res.setHeader('Retry-After', String(seconds));
-      sendUncached(req, res, 429, {
+      sendUncached(request, res, 429, {
         error: 'temporarily_unavailable',
         error_description: `Too many requests. Try again in ${seconds} seconds.`,
       });
     },
     ...(store !== undefined && { store }),
   });
+}
+
+function requestOf(counted: unknown): AddressedRequest {
+  return (counted as CountedRequest).request;
 }
 
 function isShared(req: AddressedRequest): boolean {

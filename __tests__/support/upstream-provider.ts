@@ -73,7 +73,7 @@ interface Session {
 }
 
 let madeKey: Promise<SigningKey> | undefined;
-// An RSA key takes long to make; one for all providers of a test file is enough.
+// An RSA key takes long to make: one for all providers of a test file is enough, and most files sign no ID token at all.
 function sharedKey(): Promise<SigningKey> {
   madeKey ??= signingKey('RS256');
   return madeKey;
@@ -88,7 +88,6 @@ export async function upstreamProvider(): Promise<UpstreamProvider> {
     format: 'json',
     errorStatus: 400,
   };
-  const key = await sharedKey();
   const requests: UpstreamRequest[] = [];
   const metadata: Record<string, unknown> = {};
   const intercept = new Map<string, Intercept>();
@@ -150,7 +149,7 @@ export async function upstreamProvider(): Promise<UpstreamProvider> {
       ...(session.refreshToken !== undefined && { refresh_token: session.refreshToken }),
       ...(behaviour.refreshExpiresIn !== undefined && { refresh_expires_in: behaviour.refreshExpiresIn }),
       ...(scope !== null && { scope }),
-      ...(claims !== undefined && { id_token: await (behaviour.idTokenKey ?? key).sign(claims) }),
+      ...(claims !== undefined && { id_token: await (behaviour.idTokenKey ?? (await sharedKey())).sign(claims) }),
     });
   };
 
@@ -240,9 +239,10 @@ export async function upstreamProvider(): Promise<UpstreamProvider> {
     if (url.pathname === '/authorize') authorize(res, params);
     else if (url.pathname === '/token') await token(req, res, params);
     else if (url.pathname === '/revoke') revoke(res, params);
-    else if (url.pathname === '/jwks')
-      res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [key.publicJwk] }));
-    else if (url.pathname === '/.well-known/openid-configuration')
+    else if (url.pathname === '/jwks') {
+      const keys = [(await sharedKey()).publicJwk];
+      res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }));
+    } else if (url.pathname === '/.well-known/openid-configuration')
       res.writeHead(200, { 'content-type': 'application/json' }).end(
         JSON.stringify({
           issuer: provider.origin,

@@ -202,10 +202,11 @@ describe('attack 38: HS* with a public key as secret (RFC 8725 §3.1, W-1, W-2, 
   };
 
   test.each(Object.entries(secrets))('%s as secret', async (_, secret) => {
+    const all = targets();
     for (const alg of ['HS256', 'HS384', 'HS512'])
       for (const kid of ['RS256', 'ES256', 'Ed25519', undefined]) {
         const token = forge({ alg, kid }, claims(), signer(alg, secret));
-        for (const [name, target] of targets()) expect([name, await judge(target, token)]).toEqual([name, 'algorithm']);
+        for (const [name, target] of all) expect([name, await judge(target, token)]).toEqual([name, 'algorithm']);
         await refuses(token);
       }
     expect(outbound).toEqual([]);

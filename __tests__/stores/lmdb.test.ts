@@ -4,16 +4,16 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { ConfigError, type Store, UnavailableError } from 'express-mcp-auth';
 import { type LmdbStoreOptions, lmdbStore } from 'express-mcp-auth/stores/lmdb';
 import { storeContract } from 'express-mcp-auth/testing';
+import { childProgram } from '../support/child-program.js';
 
 jest.setTimeout(30_000);
 
 const HOUR = 3_600;
-const child = fileURLToPath(new URL('lmdb-child.ts', import.meta.url));
+const child = childProgram(new URL('lmdb-child.ts', import.meta.url));
 const env = { ...process.env, NODE_OPTIONS: '' };
 
 let folder: string;
@@ -38,7 +38,7 @@ function opened(options: Partial<LmdbStoreOptions> = {}): Required<Store> {
 
 /** Another process, which does what it is told with the file of the test. */
 function start() {
-  const process = fork(child, { execArgv: ['--import', 'tsx'], env });
+  const process = fork(child, { execArgv: [], env });
   return {
     process,
     ready: once(process, 'message'),
@@ -274,12 +274,12 @@ describe('lmdbStore in several processes', () => {
   };
 
   test('G11: an open store keeps no process alive', async () => {
-    expect(await output(process.execPath, '--import', 'tsx', child, 'set and end', path)).toBe('0: value\n');
+    expect(await output(process.execPath, child, 'set and end', path)).toBe('0: value\n');
     expect(await opened().get('key')).toBe('value');
   });
 
   test('a full disk is an outage: the process goes on and still reads', async () => {
-    const limited = `ulimit -f 2048; exec '${process.execPath}' --import tsx '${child}' 'fill the disk' '${path}'`;
+    const limited = `ulimit -f 2048; exec '${process.execPath}' '${child}' 'fill the disk' '${path}'`;
     expect(await output('/bin/sh', '-c', limited)).toBe('0: kept, UnavailableError 5000\n');
     const store = opened();
     expect((await store.get('key 0'))?.length).toBe(5_000);

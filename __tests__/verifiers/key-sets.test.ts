@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { type Auth, ConfigError, type JwtVerifierOptions, jwtVerifier, UnavailableError } from 'express-mcp-auth';
 import request from 'supertest';
+import { childProgram } from '../support/child-program.js';
 import { close, type IdentityProvider, identityProvider, listen } from '../support/identity-provider.js';
 import { type Clock, clockAt, forge, keyPair, segment, signer } from '../support/jwt-forge.js';
 import { failure, guardedApp, judge, listenTo, refused } from '../support/jwt-judge.js';
@@ -1268,13 +1268,13 @@ describe('events of key sets (DESIGN §7)', () => {
 });
 
 describe('no timer keeps the process alive', () => {
-  const child = fileURLToPath(new URL('../support/jwt-child.ts', import.meta.url));
+  const child = childProgram(new URL('../support/jwt-child.ts', import.meta.url));
 
   /** Runs a scenario in a process of its own; resolves when it has ended by itself. */
   async function run(scenario: string, idp: IdentityProvider): Promise<{ code: number | null; lines: string[] }> {
     const token = await idp.mint({ aud: 'api', exp: clockAt().at(DAY) });
     const env = { ...process.env, NODE_OPTIONS: '' };
-    const running = spawn(process.execPath, ['--import', 'tsx', child, scenario, idp.issuer, token], { env });
+    const running = spawn(process.execPath, [child, scenario, idp.issuer, token], { env });
     open.push(async () => void running.kill('SIGKILL'));
     let output = '';
     running.stdout.on('data', data => {

@@ -50,34 +50,4 @@ describe('the packed tarball', () => {
     const folder = consumer(packed.folder, { 'main.cjs': source }, ['express']);
     expect(await node(folder, 'main.cjs')).toEqual({ code: 0, output: '401  200 "keys"\n' });
   });
-
-  test('works on Express 4', async () => {
-    const source = `import express from 'express4';\nimport { ${names} } from 'express-mcp-auth';\n${story}`;
-    const folder = consumer(packed.folder, { 'main.mjs': source }, ['express4']);
-    expect(await node(folder, 'main.mjs')).toEqual({ code: 0, output: '401  200 "keys"\n' });
-  });
-
-  test('its main entry loads without any peer, and ./passport needs passport only when it is used', async () => {
-    const source = `import * as main from 'express-mcp-auth';\nconsole.log(typeof main.multiAuth);`;
-    const folder = consumer(packed.folder, {
-      'main.mjs': source,
-      'passport.mjs': `import { mcpStrategy } from 'express-mcp-auth/passport';\nconsole.log(typeof mcpStrategy);`,
-      'passport.cjs': `console.log(typeof require('express-mcp-auth/passport').passportVerifier);`,
-    });
-    expect(await node(folder, 'main.mjs')).toEqual({ code: 0, output: 'function\n' });
-    expect(await node(folder, 'passport.mjs')).toEqual({ code: 0, output: 'function\n' });
-    expect(await node(folder, 'passport.cjs')).toEqual({ code: 0, output: 'function\n' });
-  });
-
-  test.each(['express-mcp-auth/dist/index.js', 'express-mcp-auth/dist/core/errors.js'])(
-    'a deep import of %s is refused in both module systems',
-    async name => {
-      const folder = consumer(packed.folder, {
-        'main.mjs': `await import('${name}').catch(error => console.log(error.code));`,
-        'main.cjs': `try { require('${name}') } catch (error) { console.log(error.code) }`,
-      });
-      expect((await node(folder, 'main.mjs')).output).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED\n');
-      expect((await node(folder, 'main.cjs')).output).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED\n');
-    },
-  );
 });

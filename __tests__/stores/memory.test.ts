@@ -1,7 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { ConfigError, memoryStore, type Store, UnavailableError } from 'express-mcp-auth';
 import { storeContract } from 'express-mcp-auth/testing';
@@ -293,25 +289,3 @@ class SearchedTable {
     return true;
   }
 }
-
-describe('the memory of the process', () => {
-  const child = fileURLToPath(new URL('memory-child.ts', import.meta.url));
-  const run = async (heapMegabytes: number, ...args: string[]) => {
-    const flags = [`--max-old-space-size=${heapMegabytes}`, '--import', 'tsx', child, ...args];
-    const running = spawn(process.execPath, flags, { env: { ...process.env, NODE_OPTIONS: '' } });
-    const [output] = await Promise.all([text(running.stdout), once(running, 'close')]);
-    return output;
-  };
-
-  test.each([
-    ['large records', '90000', '1000', '16', '0'],
-    ['small records', '8', '200000', '16', '0'],
-    ['records that are soon over, before the store is full', '20000', '5000', '64', '1000'],
-  ])(
-    'survives a flood of %s; no timer keeps it alive',
-    async (_, ...flood) => {
-      expect(await run(44, ...flood)).toBe('session kept\n');
-    },
-    30_000,
-  );
-});

@@ -1,9 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
-import { signingKey } from '../support/keys.js';
 import { OAuthClient, REDIRECT } from '../support/oauth-client.js';
 import { type ProxyApp, protectedApp, type Setup } from '../support/proxy-app.js';
-import { UPSTREAM_ID, UPSTREAM_SECRET, type UpstreamProvider } from '../support/upstream-provider.js';
+import { strangersKey, UPSTREAM_ID, UPSTREAM_SECRET, type UpstreamProvider } from '../support/upstream-provider.js';
 import { expectFailure, expectRedirectError, expectTokens } from './support/verdicts.js';
 import { world } from './support/worlds.js';
 
@@ -177,7 +176,7 @@ describe('attack 100: ID tokens (OpenID Connect Core section 3.1.3.7, PX-10)', (
     app.provider.behaviour.idToken = undefined;
     await expectNoSignIn(app, 'access_denied');
     const other = await discovering();
-    other.provider.behaviour.idTokenKey = await signingKey('RS256');
+    other.provider.behaviour.idTokenKey = await strangersKey();
     await expectNoSignIn(other, 'access_denied');
   });
 
@@ -228,7 +227,7 @@ describe('attack 100: ID tokens (OpenID Connect Core section 3.1.3.7, PX-10)', (
         .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
         .join('.');
     let app = await discovering();
-    const signer = await signingKey('RS256');
+    const signer = await strangersKey();
     const tokens = [
       () => signer.sign({ iss: app.provider.origin, aud: UPSTREAM_ID, sub: 'alice', exp: app.clock.seconds + 300 }),
       async () => `${forged({ alg: 'none' })}.`,

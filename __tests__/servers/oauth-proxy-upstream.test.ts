@@ -1,11 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { multiAuth, staticTokenVerifier } from 'express-mcp-auth';
-import { signingKey } from '../support/keys.js';
 import { OAuthClient } from '../support/oauth-client.js';
 import { closeAll, type ProxyApp, protectedApp, proxyApp } from '../support/proxy-app.js';
 import { recordServerEvents } from '../support/server-events.js';
-import { UPSTREAM_ID, UPSTREAM_SECRET } from '../support/upstream-provider.js';
+import { strangersKey, UPSTREAM_ID, UPSTREAM_SECRET } from '../support/upstream-provider.js';
 
 let world: ProxyApp;
 let client: OAuthClient;
@@ -403,7 +402,7 @@ describe('discovery of upstream.issuer', () => {
       world.provider.behaviour.idToken = undefined;
       expect(await ending()).toBe('access_denied');
       world.provider.behaviour.idToken = {};
-      world.provider.behaviour.idTokenKey = await signingKey('RS256', 'of-somebody-else');
+      world.provider.behaviour.idTokenKey = await strangersKey();
       expect(await ending()).toBe('access_denied');
     });
 
@@ -418,7 +417,7 @@ describe('discovery of upstream.issuer', () => {
       await startWithIdToken();
       world.provider.behaviour.idTokenOnRefresh = {};
       const tokens = await client.tokens();
-      world.provider.behaviour.idTokenKey = await signingKey('RS256', 'of-somebody-else');
+      world.provider.behaviour.idTokenKey = await strangersKey();
       world.clock.pass(3_600);
       const refreshed = await client.refresh(tokens.refresh_token);
       expect(refreshed.status).toBe(503);

@@ -72,12 +72,17 @@ interface Session {
   ended: boolean;
 }
 
-let madeKey: Promise<SigningKey> | undefined;
 // An RSA key takes long to make: one for all providers of a test file is enough, and most files sign no ID token at all.
-function sharedKey(): Promise<SigningKey> {
-  madeKey ??= signingKey('RS256');
-  return madeKey;
+function onceMade(kid: string): () => Promise<SigningKey> {
+  let made: Promise<SigningKey> | undefined;
+  return () => {
+    made ??= signingKey('RS256', kid);
+    return made;
+  };
 }
+const sharedKey = onceMade('of-the-provider');
+/** A key of the same kind that no provider publishes. */
+export const strangersKey = onceMade('of-somebody-else');
 
 export async function upstreamProvider(): Promise<UpstreamProvider> {
   const behaviour: Behaviour = {

@@ -78,12 +78,12 @@ describe('verified-token cache: it saves the signature check', () => {
     expect(checks()).toBe(4);
   });
 
-  test('it is bounded by bytes too: 10,000 places are not 10,000 times 15 kB', async () => {
-    const auth = verifier();
+  test('it is bounded by bytes too: 1,000 places are not 1,000 times 15 kB', async () => {
+    const auth = verifier({ cache: { maxEntries: 1_000 } });
     const pad = 'p'.repeat(11_000);
     const first = token({ jti: 'first', pad });
     expect(await judge(auth, first)).toBe('accept');
-    await crowd(3_000, i => auth.check(token({ jti: i, pad })));
+    await crowd(300, i => auth.check(token({ jti: i, pad })));
     verified.mockClear();
     expect(await judge(auth, first)).toBe('accept');
     expect(checks()).toBe(1);

@@ -29,7 +29,8 @@ export default {
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageProvider: 'v8',
   coverageThreshold: { global: { statements: 90, branches: 90, functions: 90, lines: 90 } },
-  maxWorkers: 2,
+  // On two processors a third has work while the others wait for a service, a process or a clock.
+  maxWorkers: 3,
   // Long enough for a machine that is busy with other things; no test waits for it.
   testTimeout: 30_000,
 };

@@ -987,8 +987,8 @@ export const mutations = [
   {
     name: 'endpoint: an IPv6 network is one caller',
     file: 'http/oauth/rate-limits.ts',
-    find: 'ipKeyGenerator(addressOf(req as AddressedRequest), 64)',
-    replace: 'ipKeyGenerator(addressOf(req as AddressedRequest), 128)',
+    find: 'ipKeyGenerator(addressOf(requestOf(req)), 64)',
+    replace: 'ipKeyGenerator(addressOf(requestOf(req)), 128)',
     tests: ENDPOINTS,
     pattern: 'attack 82',
   },

@@ -54,6 +54,7 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
     );
   if (pool.listenerCount('error') === 0) pool.on('error', () => {});
   let creating: Promise<void> | undefined;
+  let creations = 0;
   let writes = 0;
 
   const create = async () => {
@@ -64,14 +65,17 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
     } finally {
       creating = undefined;
     }
+    creations++;
   };
   const attempt = async (text: string, values: unknown[], attempts: number): Promise<Result> => {
+    const before = creations;
     try {
       return await pool.query(text, values);
     } catch (error) {
       const code = codeOf(error);
       if (attempts === 1 || (code !== UNDEFINED_TABLE && !CAME_BETWEEN.has(code))) throw error;
-      if (code === UNDEFINED_TABLE) {
+      // Made since the question was asked, it needs no making.
+      if (code === UNDEFINED_TABLE && creations === before) {
         creating ??= create();
         await creating;
       }

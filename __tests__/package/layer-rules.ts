@@ -33,7 +33,7 @@ const fences: Record<string, readonly string[]> = {
   'jose/jws/compact/verify': ['verifiers'],
   'jose/key/import': ['verifiers'],
   lmdb: ['stores'],
-  'lru-cache': ['authorization', 'clients', 'composition', 'net', 'store', 'verifiers'],
+  'lru-cache': ['core'],
   oauth4webapi: ['servers'],
   'on-headers': ['http', 'passport'],
   parseurl: ['http'],

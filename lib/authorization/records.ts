@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
 import { deepFreeze } from '../core/freeze.js';
+import { Recent } from '../core/recent.js';
 import type { DeriveKeys } from '../crypto/key-ring.js';
 import type { Store } from '../store/store.js';
 
@@ -28,7 +28,7 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
   const ring = derive('store');
   // Opened records by what the store holds: a read is never skipped, only the decryption of an answer seen before.
   // The key is part of it: a record that somebody moved does not open in another place, read before or not.
-  const opened = new LRUCache<string, { readonly key: string; readonly value: object }>({
+  const opened = new Recent<{ readonly key: string; readonly value: object }>({
     max: 10_000,
     maxSize: 32 * 1_024 * 1_024,
   });
@@ -38,7 +38,7 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
     const seal = (key: string, value: T): string => {
       const sealed = ring.seal(pack(JSON.stringify(value)), key).toString('base64url');
       // What was just written is what will be read next.
-      opened.set(sealed, { key, value: deepFreeze(value) }, { size: 3 * sealed.length });
+      opened.set(sealed, { key, value: deepFreeze(value) }, 3 * sealed.length);
       return sealed;
     };
     const open = (key: string, sealed: string): T | null => {
@@ -47,7 +47,7 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
       const plain = ring.open(Buffer.from(sealed, 'base64url'), key);
       if (plain === null) return null;
       const value = deepFreeze(JSON.parse(unpack(plain)) as T);
-      opened.set(sealed, { key, value }, { size: 3 * sealed.length });
+      opened.set(sealed, { key, value }, 3 * sealed.length);
       return value;
     };
 

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { Recent } from '../core/recent.js';
 import type { Grant } from './grant.js';
 import type { Opened } from './records.js';
 import type { SignInLeg } from './sign-in.js';
@@ -15,7 +15,7 @@ export class Revalidation {
   readonly #leg: SignInLeg;
   readonly #upstream: UpstreamSession;
   readonly #now: () => number;
-  readonly #answers = new LRUCache<string, LastAnswer>({ max: MAX_ANSWERS });
+  readonly #answers = new Recent<LastAnswer>({ max: MAX_ANSWERS });
 
   constructor(leg: SignInLeg, upstream: UpstreamSession, now: () => number) {
     this.#leg = leg;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
 import { publish } from '../core/events.js';
+import { Recent } from '../core/recent.js';
 import { randomToken } from '../crypto/key-ring.js';
 import { type Grant, lifetimeOf, type UpstreamTokens } from './grant.js';
 import type { Opened, Records } from './records.js';
@@ -24,7 +24,7 @@ export class UpstreamSession {
   readonly #now: () => number;
   readonly #running = new Map<string, Promise<Opened<Grant> | null>>();
   // Answers that the store has not taken yet, by question: upstream gives each of them once.
-  readonly #unsaved = new LRUCache<string, UpstreamTokens>({ max: MAX_UNSAVED });
+  readonly #unsaved = new Recent<UpstreamTokens>({ max: MAX_UNSAVED });
 
   constructor(grants: Records<Grant>, leg: SignInLeg, now: () => number) {
     this.#grants = grants;

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { deepFreeze } from '../core/freeze.js';
+import { Recent } from '../core/recent.js';
 import type { DeriveKeys } from '../crypto/key-ring.js';
 import type { ClientMetadata } from '../oauth/client-metadata.js';
 import type { Client, IssuedClient } from './client.js';
@@ -23,7 +23,7 @@ export interface SealedClients {
 export function sealedClients(derive: DeriveKeys, now: () => number): SealedClients {
   const ring = derive('client');
   // Opened ids only, so that made-up ones push nothing out.
-  const opened = new LRUCache<string, Client>({ max: 10_000, maxSize: 8 * 1_024 * 1_024 });
+  const opened = new Recent<Client>({ max: 10_000, maxSize: 8 * 1_024 * 1_024 });
 
   const open = (id: string): Client | null => {
     if (id.length > MAX_ID_LENGTH) return null;
@@ -59,7 +59,7 @@ export function sealedClients(derive: DeriveKeys, now: () => number): SealedClie
       const known = opened.get(id);
       if (known !== undefined) return known;
       const client = open(id);
-      if (client !== null) opened.set(id, client, { size: sizeOf(client) });
+      if (client !== null) opened.set(id, client, sizeOf(client));
       return client;
     },
   };

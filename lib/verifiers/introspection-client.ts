@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../core/errors.js';
+import { Recent } from '../core/recent.js';
 import type { Token } from '../core/token.js';
 import type { Claims } from './claims.js';
 import { type IntrospectionEndpoint, OddTokenError, questionsTo } from './introspection-question.js';
@@ -106,7 +106,7 @@ interface Remembered {
 /** The answers that are still good. */
 function answersOf({ cacheTtlSeconds, maxCacheEntries, now }: IntrospectionOptions) {
   const isOff = cacheTtlSeconds === 0 || maxCacheEntries === 0;
-  const cache = () => new LRUCache<string, Remembered>({ max: maxCacheEntries, maxSize: maxCacheEntries * 4_096 });
+  const cache = () => new Recent<Remembered>({ max: maxCacheEntries, maxSize: maxCacheEntries * 4_096 });
   // Kept apart, so that a flood of made-up tokens pushes out no answer about a good one.
   const [active, inactive] = isOff ? [] : [cache(), cache()];
   const fresh = (remembered: Remembered | undefined): Claims | undefined => {
@@ -127,7 +127,7 @@ function answersOf({ cacheTtlSeconds, maxCacheEntries, now }: IntrospectionOptio
       (isActive ? active : inactive)?.set(
         digest,
         { claims, from, until: isActive ? endOf(claims, until) : until },
-        { size },
+        size,
       );
     },
   };

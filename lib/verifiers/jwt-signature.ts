@@ -1,8 +1,8 @@
 import { JWSSignatureVerificationFailed } from 'jose/errors';
 import { compactVerify } from 'jose/jws/compact/verify';
-import { LRUCache } from 'lru-cache';
 import type { Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
+import { Recent } from '../core/recent.js';
 import { reject } from '../core/source.js';
 import type { Token } from '../core/token.js';
 import type { KeySource } from './keys/key-source.js';
@@ -29,7 +29,7 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
   readonly forget: () => void;
 } {
   // Bad signatures only, by token and key, apart from the good ones so that garbage pushes nothing out.
-  const failures = rememberFailures ? new LRUCache<string, true>({ max: MAX_REMEMBERED }) : undefined;
+  const failures = rememberFailures ? new Recent<true>({ max: MAX_REMEMBERED }) : undefined;
   const isKnownBad = (token: Token, key: VerificationKey) => failures?.has(failureOf(token, key)) === true;
 
   const search = async (

@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache';
 import type { Identity, Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
 import { deepFreeze } from '../core/freeze.js';
 import { isPromise, isTrue } from '../core/promise.js';
+import { Recent } from '../core/recent.js';
 import { type Answer, type Binding, type BoundSource, reject } from '../core/source.js';
 import type { Token, UnverifiedJwt } from '../core/token.js';
 import type { Auth } from '../http/auth.js';
@@ -44,7 +44,7 @@ export function verifierOf(config: JwtConfig): Auth {
   const verified =
     config.cache === null
       ? undefined
-      : new LRUCache<string, SignatureFacts>({
+      : new Recent<SignatureFacts>({
           max: config.cache.maxEntries,
           maxSize: config.cache.maxEntries * 4_096,
         });
@@ -63,7 +63,7 @@ export function verifierOf(config: JwtConfig): Auth {
       if (config.cache !== null) {
         const from = config.now();
         const until = from + config.cache.ttlSeconds * 1_000;
-        verified?.set(token.digest, { jwt, identity, key: signer, from, until }, { size: 3 * token.value.length });
+        verified?.set(token.digest, { jwt, identity, key: signer, from, until }, 3 * token.value.length);
       }
       return accept(identity);
     };

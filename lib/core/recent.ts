@@ -1,0 +1,45 @@
+import { LRUCache } from 'lru-cache';
+
+/**
+ * What was met lately; the longest unused is forgotten first. Room is made when the first thing is remembered: a cache
+ * lays it all out at once, which takes milliseconds, and many verifiers and servers never fill theirs.
+ */
+export class Recent<T extends object | true> {
+  readonly #room: { readonly max: number; readonly maxSize?: number };
+  #cache: LRUCache<string, T> | undefined;
+
+  /**
+   * @param room how many things at most, and in `maxSize` how many bytes of all of them, as `set` is told
+   */
+  constructor(room: { readonly max: number; readonly maxSize?: number }) {
+    this.#room = room;
+  }
+
+  get size(): number {
+    return this.#cache?.size ?? 0;
+  }
+
+  get(key: string): T | undefined {
+    return this.#cache?.get(key);
+  }
+
+  has(key: string): boolean {
+    return this.#cache?.has(key) ?? false;
+  }
+
+  /**
+   * @param size in bytes, where there is a `maxSize`
+   */
+  set(key: string, value: T, size?: number): void {
+    this.#cache ??= new LRUCache<string, T>(this.#room);
+    this.#cache.set(key, value, size === undefined ? undefined : { size });
+  }
+
+  delete(key: string): void {
+    this.#cache?.delete(key);
+  }
+
+  clear(): void {
+    this.#cache = undefined;
+  }
+}

@@ -23,7 +23,7 @@ export interface SealedClients {
 export function sealedClients(derive: DeriveKeys, now: () => number): SealedClients {
   const ring = derive('client');
   // Opened ids only, so that made-up ones push nothing out.
-  const opened = new Recent<Client>({ max: 10_000, maxSize: 8 * 1_024 * 1_024 });
+  const opened = new Recent<Client>({ maxSize: 8 * 1_024 * 1_024 });
 
   const open = (id: string): Client | null => {
     if (id.length > MAX_ID_LENGTH) return null;

@@ -1,17 +1,19 @@
 import { LRUCache } from 'lru-cache';
 
+type Room = { readonly max: number; readonly maxSize?: number } | { readonly max?: never; readonly maxSize: number };
+
 /**
  * What was met lately; the longest unused is forgotten first. Room is made when the first thing is remembered: a cache
  * lays it all out at once, which takes milliseconds, and many verifiers and servers never fill theirs.
  */
 export class Recent<T extends object | true> {
-  readonly #room: { readonly max: number; readonly maxSize?: number };
+  readonly #room: Room;
   #cache: LRUCache<string, T> | undefined;
 
   /**
-   * @param room how many things at most, and in `maxSize` how many bytes of all of them, as `set` is told
+   * @param room at most so many things, so many bytes of all of them as `set` is told, or both
    */
-  constructor(room: { readonly max: number; readonly maxSize?: number }) {
+  constructor(room: Room) {
     this.#room = room;
   }
 

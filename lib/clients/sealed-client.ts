@@ -5,7 +5,7 @@ import type { ClientMetadata } from '../oauth/client-metadata.js';
 import type { Client, IssuedClient } from './client.js';
 import { secretDigest, secretMatcher } from './client-secret.js';
 import { CURRENT_DICTIONARY, dictionaries } from './sealed-dictionary.js';
-import { packRegistration, unpackRegistration } from './sealed-metadata.js';
+import { deflater, packRegistration, unpackRegistration } from './sealed-metadata.js';
 
 const MAX_ID_LENGTH = 1_024;
 
@@ -22,6 +22,7 @@ export interface SealedClients {
  */
 export function sealedClients(derive: DeriveKeys, now: () => number): SealedClients {
   const ring = derive('client');
+  const deflate = deflater(dictionaries.get(CURRENT_DICTIONARY) as Buffer);
   // Opened ids only, so that made-up ones push nothing out.
   const opened = new Recent<Client>({ maxSize: 8 * 1_024 * 1_024 });
 
@@ -48,8 +49,7 @@ export function sealedClients(derive: DeriveKeys, now: () => number): SealedClie
   return {
     issue(metadata) {
       const issuedAt = Math.floor(now() / 1_000);
-      const dictionary = dictionaries.get(CURRENT_DICTIONARY) as Buffer;
-      const sealed = ring.seal(packRegistration({ metadata, issuedAt }, dictionary), contextOf(CURRENT_DICTIONARY));
+      const sealed = ring.seal(packRegistration({ metadata, issuedAt }, deflate), contextOf(CURRENT_DICTIONARY));
       const id = Buffer.concat([Buffer.of(CURRENT_DICTIONARY), sealed]).toString('base64url');
       if (id.length > MAX_ID_LENGTH) return null;
       if (metadata.token_endpoint_auth_method === 'none') return { id, issuedAt };

@@ -1,4 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { Recent } from '../core/recent.js';
 import type { ClientMetadata } from '../oauth/client-metadata.js';
 
 /** What a stateless client id carries. */
@@ -17,18 +18,35 @@ const MAX_TEXT_BYTES = 32 * 1_024;
 // room for, a small table finds as much in it, and one chunk takes what comes of it. What is sealed stays readable
 // whatever these were.
 const SMALL = { windowBits: 13, memLevel: 5, chunkSize: 2_048 };
+const REMEMBERED_BYTES = 256 * 1_024;
+const BYTES_OF_AN_ENTRY = 256;
+
+/** Deflates with a preset dictionary. The same applications register the same texts again and again: those are kept. */
+export function deflater(dictionary: Buffer): (text: string) => Buffer {
+  const known = new Recent<Buffer>({ maxSize: REMEMBERED_BYTES });
+  return text => {
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const deflated = deflateRawSync(text, { ...SMALL, dictionary, level: 9 });
+    known.set(text, deflated, BYTES_OF_AN_ENTRY + text.length + deflated.length);
+    return deflated;
+  };
+}
 
 /**
  * The members that are used, as small as they get: the time, one byte for the two choices, and the texts, a line each
  * (none of them can hold a line break), deflated with what the known clients register as the dictionary.
  */
-export function packRegistration({ metadata, issuedAt }: SealedRegistration, dictionary: Buffer): Buffer {
+export function packRegistration(
+  { metadata, issuedAt }: SealedRegistration,
+  deflate: ReturnType<typeof deflater>,
+): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt32BE(issuedAt);
   const method = AUTH_METHODS.indexOf(metadata.token_endpoint_auth_method);
   head.writeUInt8(method * APPLICATION_TYPES.length + APPLICATION_TYPES.indexOf(metadata.application_type), 4);
   const lines = [metadata.client_name ?? '', metadata.client_uri ?? '', ...metadata.redirect_uris];
-  return Buffer.concat([head, deflateRawSync(lines.join('\n'), { ...SMALL, dictionary, level: 9 })]);
+  return Buffer.concat([head, deflate(lines.join('\n'))]);
 }
 
 /** @throws for what {@link packRegistration} did not write, or wrote with another dictionary */

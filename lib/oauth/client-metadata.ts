@@ -136,9 +136,13 @@ function readName(given: string | undefined): string | undefined {
 /** It is shown as a link: anything but a plain http(s) URL is left out, and the registration goes on without it. */
 function readClientUri(uri: string | undefined): string | undefined {
   if (uri === undefined || uri.length > MAX_CLIENT_URI || !/^https?:\/\/[\x21-\x7e]+$/i.test(uri)) return undefined;
-  if (/[\\"<>^`{|}]/.test(uri) || !URL.canParse(uri)) return undefined;
-  const { username, password } = new URL(uri);
-  return username === '' && password === '' ? uri : undefined;
+  if (/[\\"<>^`{|}]/.test(uri)) return undefined;
+  try {
+    const { username, password } = new URL(uri);
+    return username === '' && password === '' ? uri : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function fail(description: string): never {

@@ -7,9 +7,8 @@ export interface UnverifiedJwt {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-// RFC 8725 section 3.14 (bis): compact serialisation only. A token without a signature is still a JWT, so that its
-// issuer can refuse it by its algorithm.
-const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+// What is in no part of a compact JWS. To look for one such character takes half the time of matching them all.
+const FOREIGN = /[^\w.-]/;
 
 /** Larger tokens are refused before anything looks at them. */
 export const MAX_TOKEN_LENGTH = 16_384;
@@ -43,7 +42,7 @@ export class Token {
 
   /** Whether it has the shape of a compact JWS. */
   get isCompactJws(): boolean {
-    this.#isCompactJws ??= this.hasTwoDots && COMPACT_JWS.test(this.value);
+    this.#isCompactJws ??= isCompactJws(this.value);
     return this.#isCompactJws;
   }
 
@@ -63,6 +62,14 @@ export class Token {
     this.#jwt = jwt;
     this.#isKnown = true;
   }
+}
+
+// RFC 8725 section 3.14 (bis): compact serialisation only. A token without a signature is still a JWT, so that its
+// issuer can refuse it by its algorithm.
+function isCompactJws(value: string): boolean {
+  const first = value.indexOf('.');
+  const second = value.indexOf('.', first + 1);
+  return first > 0 && second > first + 1 && !value.includes('.', second + 1) && !FOREIGN.test(value);
 }
 
 export function sha256(text: string): string {

@@ -79,7 +79,7 @@ export function verifierOf(config: JwtConfig): Auth {
       verify: token => {
         const jwt = token.jwt as UnverifiedJwt;
         const now = config.now();
-        const facts = verified?.get(token.digest);
+        const facts = token.isKnown ? verified?.get(token.digest) : undefined;
         // Before `from` the clock has stepped back, and nobody knows how old the facts are.
         const isKnown = facts !== undefined && facts.from <= now && now < facts.until;
         // What header and types decide was decided before the signature was found good.

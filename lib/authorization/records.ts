@@ -29,7 +29,7 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
   // Opened records by what the store holds: a read is never skipped, only the decryption of an answer seen before.
   // The key is part of it: a record that somebody moved does not open in another place, read before or not.
   const opened = new Recent<{ readonly key: string; readonly value: object }>({
-    maxSize: 32 * 1_024 * 1_024,
+    maxSize: 16 * 1_024 * 1_024,
   });
 
   return <T extends object>(kind: string): Records<T> => {

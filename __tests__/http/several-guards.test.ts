@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import express from 'express';
 import { type AuthInfo, getAuth, multiAuth, type RequestHandler, staticTokenVerifier } from 'express-mcp-auth';
@@ -6,6 +8,9 @@ import { mcpStrategy } from 'express-mcp-auth/passport';
 import request from 'supertest';
 import { authOf, counted, READER } from '../support/app.js';
 import { challenge, recordEvents } from '../support/composition.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const KEY = 'several-guards-key-0123456789';
 const keyed = (...scopes: string[]) =>
@@ -162,8 +167,9 @@ describe('what was settled is settled for one request', () => {
   test.each([
     ['its list of headers', { rawHeaders: [] }],
     ['its list of headers by nothing', { rawHeaders: undefined }],
+    ['its headers', { headers: {} }],
     ['req.auth', { auth: { clientId: 'somebody else' } }],
-    ['req.auth by nothing', { auth: undefined }],
+    ['req.auth and its list of headers', { auth: undefined, rawHeaders: [] }],
   ])('a request keeps it when the app replaces %s', async (_what, changes) => {
     const { asked, verifier } = counted();
     const auth = multiAuth([verifier]);
@@ -179,6 +185,39 @@ describe('what was settled is settled for one request', () => {
     expect(asked).toEqual([READER]);
   });
 
+  test('whoever keeps the caller or the headers of a request does not keep the request', async () => {
+    const auth = keyed('base');
+    const app = express();
+    const kept: unknown[] = [];
+    const requests: WeakRef<object>[] = [];
+    app.use(auth);
+    app.post('/mcp', (req, res) => {
+      kept.push(getAuth(req), req.auth, req.headers, req.rawHeaders);
+      requests.push(new WeakRef(req));
+      res.end();
+    });
+    for (let count = 0; count < 20; count++) await post(app).expect(200);
+    // A weak reference holds on until the turn that made it is over; the last request of a connection may stay longer.
+    await new Promise(setImmediate);
+    collectGarbage();
+    expect(requests.filter(request => request.deref() !== undefined).length).toBeLessThan(5);
+    expect(kept).toHaveLength(80);
+  });
+
+  test('guards of two compositions that judge at once lose nothing of each other', async () => {
+    const worlds = [counted(), counted()];
+    const guards = worlds.map(({ verifier }) => multiAuth([verifier]).protect() as RequestHandler);
+    const app = express();
+    app.post('/mcp', async (req, res) => {
+      const run = (guard: RequestHandler) => new Promise(resolve => guard(req, res, resolve));
+      await Promise.all(guards.map(run));
+      for (const guard of guards) await run(guard);
+      res.end();
+    });
+    await post(app, READER).expect(200);
+    expect(worlds.map(({ asked }) => asked)).toEqual([[READER], [READER]]);
+  });
+
   test('requests that an adapter gave one list of headers keep each its own', async () => {
     const list: string[] = [];
     const auth = keyed('base');
@@ -187,7 +226,10 @@ describe('what was settled is settled for one request', () => {
     const requests = [1, 2, 3].map(
       () => ({ method: 'POST', url: '/mcp', headers: { authorization: `Bearer ${KEY}` }, rawHeaders: list }) as never,
     );
-    for (const req of requests) await new Promise(resolve => guard(req, res as never, resolve));
+    for (const req of requests) {
+      await new Promise(resolve => guard(req, res as never, resolve));
+      Object.assign(req, { auth: undefined });
+    }
     expect(requests.map(req => getAuth(req).clientId)).toEqual(['ci', 'ci', 'ci']);
     expect(new Set(requests.map(req => getAuth(req))).size).toBe(3);
   });

@@ -35,9 +35,10 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
   return <T extends object>(kind: string): Records<T> => {
     const keyOf = (id: string) => hash('sha256', `${issuer}\0${kind}\0${id}`, 'base64url');
     const seal = (key: string, value: T): string => {
-      const sealed = ring.seal(pack(JSON.stringify(value)), key).toString('base64url');
+      const json = JSON.stringify(value);
+      const sealed = ring.seal(pack(json), key).toString('base64url');
       // What was just written is what will be read next.
-      opened.set(sealed, { key, value: deepFreeze(value) }, 3 * sealed.length);
+      opened.set(sealed, { key, value: deepFreeze(value) }, sizeOf(sealed, json));
       return sealed;
     };
     const open = (key: string, sealed: string): T | null => {
@@ -45,8 +46,9 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
       if (known?.key === key) return known.value as T;
       const plain = ring.open(Buffer.from(sealed, 'base64url'), key);
       if (plain === null) return null;
-      const value = deepFreeze(JSON.parse(unpack(plain)) as T);
-      opened.set(sealed, { key, value }, 3 * sealed.length);
+      const json = unpack(plain);
+      const value = deepFreeze(JSON.parse(json) as T);
+      opened.set(sealed, { key, value }, sizeOf(sealed, json));
       return value;
     };
 
@@ -72,6 +74,11 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
       delete: id => reach(() => store.delete(keyOf(id))),
     };
   };
+}
+
+// What is kept of a record, and not what is left of it once deflated, which strangers can make next to nothing.
+function sizeOf(sealed: string, json: string): number {
+  return 512 + sealed.length + 2 * json.length;
 }
 
 const PLAIN = 0;

@@ -19,7 +19,9 @@ const MAX_TEXT_BYTES = 32 * 1_024;
 // whatever these were.
 const SMALL = { windowBits: 13, memLevel: 5, chunkSize: 2_048 };
 const REMEMBERED_BYTES = 256 * 1_024;
-const BYTES_OF_AN_ENTRY = 256;
+const BYTES_OF_AN_ENTRY = 512;
+// Longer than any application registers: what a stranger makes up pushes fewer of them out.
+const MAX_REMEMBERED = 1_024;
 
 /** Deflates with a preset dictionary. The same applications register the same texts again and again: those are kept. */
 export function deflater(dictionary: Buffer): (text: string) => Buffer {
@@ -28,8 +30,12 @@ export function deflater(dictionary: Buffer): (text: string) => Buffer {
     const before = known.get(text);
     if (before !== undefined) return before;
     const deflated = deflateRawSync(text, { ...SMALL, dictionary, level: 9 });
-    known.set(text, deflated, BYTES_OF_AN_ENTRY + text.length + deflated.length);
-    return deflated;
+    if (text.length > MAX_REMEMBERED) return deflated;
+    // A copy: what zlib answers is a piece of a pool, all of which it would keep.
+    const kept = Buffer.allocUnsafeSlow(deflated.length);
+    deflated.copy(kept);
+    known.set(text, kept, BYTES_OF_AN_ENTRY + 2 * text.length + kept.length);
+    return kept;
   };
 }
 

@@ -1,5 +1,8 @@
 import { LRUCache } from 'lru-cache';
 
+// Larger ones take so long that it is better done at start than in a request.
+const LAID_OUT_LATER = 100_000;
+
 type Room = { readonly max: number; readonly maxSize?: number } | { readonly max?: never; readonly maxSize: number };
 
 /**
@@ -15,6 +18,7 @@ export class Recent<T extends object | true> {
    */
   constructor(room: Room) {
     this.#room = room;
+    if (room.max !== undefined && room.max > LAID_OUT_LATER) this.#cache = new LRUCache<string, T>(room);
   }
 
   get size(): number {

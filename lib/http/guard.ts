@@ -44,7 +44,7 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
       case 'accept': {
         const { leaf, identity } = ruling;
         const auth = authInfo(token, leaf, identity, plan.resourceMetadataUrl);
-        return { request: req, composition, leaf, identity, token, auth, extraScopes, before };
+        return { request: new WeakRef(req), composition, leaf, identity, token, auth, extraScopes, before };
       }
       case 'insufficient_scope':
         return refusals.insufficientScope(ruling.leaf.requiredScopes);
@@ -83,7 +83,7 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
     const { token } = presented;
     const ruling = judge.rule(token, extraScopes, req);
     return isPromise(ruling)
-      ? ruling.then(later => conclude(req, token.value, later, last))
+      ? ruling.then(later => conclude(req, token.value, later, settledOf(req)))
       : conclude(req, token.value, ruling, last);
   };
 }

@@ -6,8 +6,11 @@ import type { FrameworkRequest } from './handler.js';
 
 /** What the first guard of a composition found out about a request; the guards behind it only look at scopes. */
 export interface Settled {
-  /** The request it is about: a copy of it is another request, whose credentials nobody has judged. */
-  readonly request: object;
+  /**
+   * The request it is about: a copy of it is another request, whose credentials nobody has judged. Weak, as apps keep
+   * headers, and would keep the request with them.
+   */
+  readonly request: WeakRef<object>;
   readonly composition: object;
   readonly leaf: Leaf;
   readonly identity: Identity;
@@ -29,10 +32,10 @@ class Given {
 }
 
 /**
- * Remembers what was settled, in a private field of two objects that hang on the request: the list of its headers, which
- * copies of the request may share, and its `req.auth`, which apps replace. Not of the request itself if it can be helped:
- * Express leaves each with a shape of its own, which makes a field that is added dear. Nor in a WeakMap: entries that die
- * with their request are the dearest kind for the collector.
+ * Remembers what was settled, in a private field of the two objects that hold the headers of the request: an app may put
+ * another in place of one of them. Not of the request itself if it can be helped: Express leaves each with a shape of its
+ * own, which makes a field that is added dear. Nor in a WeakMap: entries that die with their request are the dearest kind
+ * for the collector.
  */
 class Keeper extends Given {
   #settled: Settled;
@@ -43,29 +46,34 @@ class Keeper extends Given {
   }
 
   static find(req: object): Settled | undefined {
-    const { rawHeaders, auth } = req as Places;
-    return Keeper.#read(rawHeaders, req) ?? Keeper.#read(auth, req) ?? Keeper.#read(req, req);
+    const places = req as Places;
+    return Keeper.#read(places.rawHeaders, req) ?? Keeper.#read(places.headers, req) ?? Keeper.#read(req, req);
   }
 
   static keep(req: object, settled: Settled): void {
-    const { rawHeaders } = req as Places;
-    Keeper.#write(settled.auth, settled);
-    Keeper.#write(isObject(rawHeaders) ? rawHeaders : req, settled);
+    const { rawHeaders, headers } = req as Places;
+    const inList = Keeper.#take(rawHeaders, req, settled);
+    const inHeaders = Keeper.#take(headers, req, settled);
+    if (!inList && !inHeaders) Keeper.#take(req, req, settled);
   }
 
   static #read(place: unknown, req: object): Settled | undefined {
-    return isObject(place) && #settled in place && place.#settled.request === req ? place.#settled : undefined;
+    return isObject(place) && #settled in place && place.#settled.request.deref() === req ? place.#settled : undefined;
   }
 
-  static #write(place: object, settled: Settled): void {
-    if (#settled in place) place.#settled = settled;
-    else new Keeper(place, settled);
+  // A copy of a request may have the headers of the first, whose place it does not take.
+  static #take(place: unknown, req: object, settled: Settled): boolean {
+    if (!isObject(place)) return false;
+    if (!(#settled in place)) new Keeper(place, settled);
+    else if ((place.#settled.request.deref() ?? req) === req) place.#settled = settled;
+    else return false;
+    return true;
   }
 }
 
 interface Places {
   readonly rawHeaders?: unknown;
-  readonly auth?: unknown;
+  readonly headers?: unknown;
 }
 
 function isObject(value: unknown): value is object {

@@ -1408,7 +1408,7 @@ export const mutations = [
   {
     name: 'settled: a copy of a request is the request',
     file: 'http/settled.ts',
-    find: '#settled in place && place.#settled.request.deref() === req ? place.#settled',
+    find: '#settled in place && place.#settled.request === req ? place.#settled',
     replace: '#settled in place ? place.#settled',
     tests: ['http/several-guards.test.ts'],
   },

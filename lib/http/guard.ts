@@ -44,7 +44,7 @@ export function gateOf(composition: Composition, extraScopes: readonly string[])
       case 'accept': {
         const { leaf, identity } = ruling;
         const auth = authInfo(token, leaf, identity, plan.resourceMetadataUrl);
-        return { request: new WeakRef(req), composition, leaf, identity, token, auth, extraScopes, before };
+        return { request: req, composition, leaf, identity, token, auth, extraScopes, before };
       }
       case 'insufficient_scope':
         return refusals.insufficientScope(ruling.leaf.requiredScopes);

@@ -6,11 +6,8 @@ import type { FrameworkRequest } from './handler.js';
 
 /** What the first guard of a composition found out about a request; the guards behind it only look at scopes. */
 export interface Settled {
-  /**
-   * The request it is about: a copy of it is another request, whose credentials nobody has judged. Weak, as apps keep
-   * headers, and would keep the request with them.
-   */
-  readonly request: WeakRef<object>;
+  /** The request it is about: a copy of it is another request, whose credentials nobody has judged. */
+  readonly request: object;
   readonly composition: object;
   readonly leaf: Leaf;
   readonly identity: Identity;
@@ -32,10 +29,9 @@ class Given {
 }
 
 /**
- * Remembers what was settled, in a private field of the two objects that hold the headers of the request: an app may put
- * another in place of one of them. Not of the request itself if it can be helped: Express leaves each with a shape of its
- * own, which makes a field that is added dear. Nor in a WeakMap: entries that die with their request are the dearest kind
- * for the collector.
+ * Remembers what was settled, in a private field of the list of headers, which lives and dies with its request and which
+ * nobody keeps. Not of the request itself if it can be helped: Express leaves each with a shape of its own, which makes a
+ * field that is added dear. Nor in a WeakMap: entries that die with their request are the dearest kind for the collector.
  */
 class Keeper extends Given {
   #settled: Settled;
@@ -46,38 +42,26 @@ class Keeper extends Given {
   }
 
   static find(req: object): Settled | undefined {
-    const places = req as Places;
-    return Keeper.#read(places.rawHeaders, req) ?? Keeper.#read(places.headers, req) ?? Keeper.#read(req, req);
+    return Keeper.#read(listOf(req), req) ?? Keeper.#read(req, req);
   }
 
   static keep(req: object, settled: Settled): void {
-    const { rawHeaders, headers } = req as Places;
-    const inList = Keeper.#take(rawHeaders, req, settled);
-    const inHeaders = Keeper.#take(headers, req, settled);
-    if (!inList && !inHeaders) Keeper.#take(req, req, settled);
+    const list = listOf(req);
+    // A copy of a request has the list of the first, whose place it does not take.
+    const isTaken = #settled in list && list.#settled.request !== req;
+    const place = isTaken ? req : list;
+    if (#settled in place) place.#settled = settled;
+    else new Keeper(place, settled);
   }
 
-  static #read(place: unknown, req: object): Settled | undefined {
-    return isObject(place) && #settled in place && place.#settled.request.deref() === req ? place.#settled : undefined;
-  }
-
-  // A copy of a request may have the headers of the first, whose place it does not take.
-  static #take(place: unknown, req: object, settled: Settled): boolean {
-    if (!isObject(place)) return false;
-    if (!(#settled in place)) new Keeper(place, settled);
-    else if ((place.#settled.request.deref() ?? req) === req) place.#settled = settled;
-    else return false;
-    return true;
+  static #read(place: object, req: object): Settled | undefined {
+    return #settled in place && place.#settled.request === req ? place.#settled : undefined;
   }
 }
 
-interface Places {
-  readonly rawHeaders?: unknown;
-  readonly headers?: unknown;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
+function listOf(req: object): object {
+  const { rawHeaders } = req as { readonly rawHeaders?: unknown };
+  return Array.isArray(rawHeaders) ? rawHeaders : req;
 }
 
 /** What the last guard found out about a request. */
@@ -116,7 +100,7 @@ export function getAuth(req: object): AuthInfo {
       'getAuth',
       'req',
       'was let through by no guard of this package',
-      'Put the guard in front of the handler: app.use(auth), or app.all("/mcp", auth, handler).',
+      'Put the guard in front of the handler: app.use(auth), or app.all("/mcp", auth, handler); behind it, leave req.rawHeaders the list that it is.',
     );
   return auth;
 }

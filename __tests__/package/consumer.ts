@@ -69,3 +69,27 @@ export const tsconfig = (options: Record<string, unknown> = {}): string =>
 
 export const tsc = (folder: string): Promise<Run> =>
   run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder], folder);
+
+/** Runs a file of a consumer. */
+export const node = (folder: string, file: string) => run(process.execPath, [file], folder);
+
+/** What a consumer does, in either module system and on every Express: a guarded app that answers with and without the key. */
+export const story = `
+  const key = 'a-key-of-sixteen-characters-or-more';
+  const auth = multiAuth(staticTokenVerifier({ [key]: { clientId: 'ci' } }, { name: 'keys' }));
+  const app = express();
+  app.use(auth);
+  app.get('/mcp', (req, res) => res.json(getAuth(req).extra.source));
+  const server = app.listen(0, '127.0.0.1', async () => {
+    const url = 'http://127.0.0.1:' + server.address().port + '/mcp';
+    const statusOf = async headers => {
+      const response = await fetch(url, { headers });
+      return response.status + ' ' + (response.ok ? await response.text() : '');
+    };
+    console.log(await statusOf({}), await statusOf({ authorization: 'Bearer ' + key }));
+    server.close();
+    server.closeAllConnections();
+  });`;
+
+/** What the story needs of the package. */
+export const names = 'getAuth, multiAuth, staticTokenVerifier';

@@ -1,33 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { consumer, pack, remove, run } from './consumer.js';
+import { consumer, names, node, pack, remove, story } from './consumer.js';
 
 let packed: Awaited<ReturnType<typeof pack>>;
 beforeAll(async () => {
   packed = await pack();
 });
 afterAll(() => remove(packed.folder));
-
-const node = (folder: string, file: string) => run(process.execPath, [file], folder);
-
-/** The same story in both module systems: a guarded app that answers with and without the key. */
-const story = `
-  const key = 'a-key-of-sixteen-characters-or-more';
-  const auth = multiAuth(staticTokenVerifier({ [key]: { clientId: 'ci' } }, { name: 'keys' }));
-  const app = express();
-  app.use(auth);
-  app.get('/mcp', (req, res) => res.json(getAuth(req).extra.source));
-  const server = app.listen(0, '127.0.0.1', async () => {
-    const url = 'http://127.0.0.1:' + server.address().port + '/mcp';
-    const statusOf = async headers => {
-      const response = await fetch(url, { headers });
-      return response.status + ' ' + (response.ok ? await response.text() : '');
-    };
-    console.log(await statusOf({}), await statusOf({ authorization: 'Bearer ' + key }));
-    server.close();
-    server.closeAllConnections();
-  });`;
-
-const names = 'getAuth, multiAuth, staticTokenVerifier';
 
 describe('the packed tarball', () => {
   test('holds the compiled package and its papers, and no source, test or example', () => {

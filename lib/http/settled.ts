@@ -91,7 +91,8 @@ export function dropAuth(req: IncomingMessage): void {
 /**
  * The caller of a request that a guard of this package let through.
  *
- * @throws ConfigError when no guard ran, so that a handler cannot run unguarded by mistake
+ * @throws ConfigError when no guard ran, so that a handler cannot run unguarded by mistake; and behind an app that has put
+ *   another list in place of `req.rawHeaders` since, as it is kept there whom the guard let through
  */
 export function getAuth(req: object): AuthInfo {
   const auth = settledOf(req)?.auth;

@@ -6,13 +6,13 @@ const letThrough = (_req, _res, next) => next();
 
 /**
  * CPU time per call of each handler, in turns, one number per round and without what the driving costs.
- * `slice(name, round)` says what to send: `{ headers, calls }`.
+ * `slice(name, round)` says what to send: `{ headers, calls }`, and how much of it at once, `inFlight`.
  */
 export async function measureCalls(handlers, rounds, slice) {
   const all = { [nothing]: letThrough, ...handlers };
   const samples = await interleave(Object.keys(all), rounds, (name, round) => {
-    const { headers, calls } = slice(name, round);
-    return { operations: calls, run: () => drive(all[name], headers, calls) };
+    const { headers, calls, inFlight } = slice(name, round);
+    return { operations: calls, run: () => drive(all[name], headers, calls, inFlight) };
   });
   const driving = samples.get(nothing);
   const net = name => samples.get(name).map((cost, round) => cost - driving[round]);

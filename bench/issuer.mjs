@@ -20,6 +20,8 @@ export async function startIssuer(...algorithms) {
 
 /** Starts `server` on a free loopback port. */
 export async function listen(server) {
+  // Contenders wait for their turn: a connection that is closed meanwhile would meet the next request.
+  server.keepAliveTimeout = 0;
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();
   const close = () => {

@@ -217,6 +217,28 @@ describe('verified-token cache: keyed by the whole token (C16, C17)', () => {
   });
 });
 
+describe('texts that come again and again', () => {
+  test('a spelling of the resource is known after any number of foreign audiences, and they stay foreign', async () => {
+    const auth = multiAuth(verifier({ audience: undefined }), { baseUrl: 'https://a.example.com' });
+    const spelled = ['HTTPS://A.example.com/mcp', 'https://a.example.com:443/mcp/', 'https://a.example.com/mcp'];
+    const foreign = Array.from({ length: 150 }, (_, i) => `https://b${i}.example.com/mcp`);
+    for (const aud of [...spelled, ...spelled, ...foreign, ...spelled, ...foreign.slice(-3), ...spelled])
+      expect(await judge(auth, token({ aud }))).toBe(foreign.includes(aud) ? 'audience' : 'accept');
+  });
+
+  test('the same scopes in two tokens are two lists, and as many headers as there may be are read', async () => {
+    const auth = verifier();
+    const first = await accepted(auth, token({ jti: '1', scope: 'read write' }));
+    first.scopes.push('admin');
+    expect((await accepted(auth, token({ jti: '2', scope: 'read write' }))).scopes).toEqual(['read', 'write']);
+    for (let i = 0; i < 150; i++) {
+      const header = { alg: 'HS256', note: i % 2 ? 'x'.repeat(600 + i) : `${i}` };
+      const claims = { iss: ISSUER, aud: 'api', exp: clock.at(60), scope: `s${i}` };
+      expect((await accepted(auth, forge(header, claims, hs))).scopes).toEqual([`s${i}`]);
+    }
+  });
+});
+
 describe('negative cache: bad signatures, by token and key', () => {
   const evil = signer('HS256', 'somebody-elses-secret-of-forty-characters');
 
@@ -227,6 +249,28 @@ describe('negative cache: bad signatures, by token and key', () => {
     expect(checks()).toBe(1);
     expect(await judge(auth, token({ jti: '2' }, evil))).toBe('signature');
     expect(checks()).toBe(2);
+  });
+
+  test('tokens that end alike are told apart: each is judged by itself, bad or good', async () => {
+    const auth = verifier();
+    const one = token({ jti: 'one' });
+    const signature = one.slice(one.lastIndexOf('.'));
+    const others = Array.from({ length: 5 }, (_, i) => token({ jti: `other ${i}` }).replace(/\.[^.]*$/, signature));
+    for (const other of others) expect(await judge(auth, other)).toBe('signature');
+    expect(await judge(auth, one)).toBe('accept');
+    expect(checks()).toBe(6);
+    for (const other of others) expect(await judge(auth, other)).toBe('signature');
+    expect(await judge(auth, one)).toBe('accept');
+    expect(checks()).toBe(6);
+  });
+
+  test('what a remembered bad token says is judged on every use: its end comes first', async () => {
+    const auth = verifier();
+    const bad = token({ exp: clock.at(60) }, evil);
+    for (let i = 0; i < 3; i++) expect(await judge(auth, bad)).toBe('signature');
+    clock.advance(600);
+    expect(await judge(auth, bad)).toBe('expired');
+    expect(checks()).toBe(1);
   });
 
   test('nothing but a bad signature is remembered: what was wrong may become right', async () => {

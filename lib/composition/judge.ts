@@ -5,7 +5,7 @@ import { excerpt, publish } from '../core/events.js';
 import { asUnavailable, isOutage } from '../core/outage.js';
 import { isPromise, isTrue } from '../core/promise.js';
 import type { Answer, BoundSource, Claim } from '../core/source.js';
-import { MAX_TOKEN_LENGTH, Token, type UnverifiedJwt } from '../core/token.js';
+import { MAX_TOKEN_LENGTH, type Recollection, Token } from '../core/token.js';
 import type { Leaf } from './plan.js';
 
 /** What a composition makes of a token, scopes included. */
@@ -47,7 +47,7 @@ export function judgeOf(leaves: readonly Leaf[]): Judge {
 }
 
 /** Asks the sources what they remember of a token, first the one that remembered the last: it often knows the next too. */
-function recallOf(leaves: readonly Leaf[]): (token: Token) => UnverifiedJwt | undefined {
+function recallOf(leaves: readonly Leaf[]): (token: Token) => Recollection | undefined {
   const sources = leaves.map(leaf => leaf.bound).filter(bound => bound.recall !== undefined);
   return token => {
     for (let index = 0; index < sources.length; index++) {

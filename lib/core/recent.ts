@@ -3,7 +3,9 @@ import { LRUCache } from 'lru-cache';
 // Larger ones take so long that it is better done at start than in a request.
 const LAID_OUT_LATER = 100_000;
 
-type Room = { readonly max: number; readonly maxSize?: number } | { readonly max?: never; readonly maxSize: number };
+export type Room =
+  | { readonly max: number; readonly maxSize?: number }
+  | { readonly max?: never; readonly maxSize: number };
 
 /**
  * What was met lately; the longest unused is forgotten first. Room is made when the first thing is remembered: a cache
@@ -11,33 +13,28 @@ type Room = { readonly max: number; readonly maxSize?: number } | { readonly max
  */
 export class Recent<T extends object | true> {
   readonly #room: Room;
+  readonly #onForget: ((thing: T) => void) | undefined;
   #cache: LRUCache<string, T> | undefined;
 
   /**
    * @param room at most so many things, so many bytes of all of them as `set` is told, or both
+   * @param onForget called with what makes room for others, or is replaced
    */
-  constructor(room: Room) {
+  constructor(room: Room, onForget?: (thing: T) => void) {
     this.#room = room;
-    if (room.max !== undefined && room.max > LAID_OUT_LATER) this.#cache = new LRUCache<string, T>(room);
-  }
-
-  get size(): number {
-    return this.#cache?.size ?? 0;
+    this.#onForget = onForget;
+    if (room.max !== undefined && room.max > LAID_OUT_LATER) this.#cache = this.#layOut();
   }
 
   get(key: string): T | undefined {
     return this.#cache?.get(key);
   }
 
-  has(key: string): boolean {
-    return this.#cache?.has(key) ?? false;
-  }
-
   /**
    * @param size in bytes, where there is a `maxSize`
    */
   set(key: string, value: T, size?: number): void {
-    this.#cache ??= new LRUCache<string, T>(this.#room);
+    this.#cache ??= this.#layOut();
     this.#cache.set(key, value, size === undefined ? undefined : { size });
   }
 
@@ -47,5 +44,10 @@ export class Recent<T extends object | true> {
 
   clear(): void {
     this.#cache = undefined;
+  }
+
+  #layOut(): LRUCache<string, T> {
+    const onForget = this.#onForget;
+    return new LRUCache<string, T>({ ...this.#room, ...(onForget && { dispose: thing => onForget(thing) }) });
   }
 }

@@ -1,6 +1,6 @@
 import type { Identity, Rejection } from './auth-info.js';
 import type { ScopeSatisfies, Settings } from './settings.js';
-import type { Token, UnverifiedJwt } from './token.js';
+import type { Recollection, Token } from './token.js';
 
 /** How sure a source is, without any I/O, that a token is its own. */
 export type Claim = 'mine' | 'maybe' | 'foreign';
@@ -32,8 +32,8 @@ export interface Binding {
 
 /** A verifier inside one composition. */
 export interface BoundSource {
-  /** The parts of a token that it has verified before, which saves reading them again. */
-  recall?(token: Token): UnverifiedJwt | undefined;
+  /** What it remembers of a token whose signature it has found good or bad before, which saves reading it again. */
+  recall?(token: Token): Recollection | undefined;
   /** Whose token is this? Looks at prefix, shape and unverified issuer only: no I/O, never throws. */
   claim(token: Token): Claim;
   /** Judges the token. Throws or rejects where it could not tell. Synchronous when everything is in memory. */

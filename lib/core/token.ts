@@ -1,10 +1,17 @@
 import { hash } from 'node:crypto';
 import { deepFreeze } from './freeze.js';
+import { memo } from './memo.js';
 
 /** The parts of a compact JWS (RFC 7515 section 3.1), read but not verified: they may only ever refuse a token. */
 export interface UnverifiedJwt {
   readonly header: Readonly<Record<string, unknown>>;
   readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** What somebody remembers of a token whose signature was judged before. */
+export interface Recollection {
+  readonly jwt: UnverifiedJwt;
+  readonly owner: object;
 }
 
 // What is in no part of a compact JWS. To look for one such character takes half the time of matching them all.
@@ -19,7 +26,7 @@ export class Token {
   #digest: string | undefined;
   #isCompactJws: boolean | undefined;
   #jwt: UnverifiedJwt | null | undefined;
-  #isKnown = false;
+  #recollection: Recollection | undefined;
 
   constructor(value: string) {
     this.value = value;
@@ -32,6 +39,17 @@ export class Token {
   get digest(): string {
     this.#digest ??= sha256(this.value);
     return this.#digest;
+  }
+
+  /** A number below 65,536 from its last characters, which few of many tokens share. */
+  get tail(): number {
+    const { value } = this;
+    const end = value.length - 2;
+    return (
+      ((value.charCodeAt(end - 3) & 63) << 10) ^
+      ((value.charCodeAt(end - 2) & 63) << 5) ^
+      (value.charCodeAt(end - 1) & 63)
+    );
   }
 
   /** Whether it has the two dots of a compact JWS: without them there is nothing to remember of it. */
@@ -52,15 +70,20 @@ export class Token {
     return this.#jwt;
   }
 
-  /** Whether an equal token was verified before, so that its shape needs no second look. */
+  /** Whether an equal token was judged by its signature before, so that its shape needs no second look. */
   get isKnown(): boolean {
-    return this.#isKnown;
+    return this.#recollection !== undefined;
   }
 
-  /** Hands over the parts of an equal token that was verified before. */
-  remember(jwt: UnverifiedJwt): void {
-    this.#jwt = jwt;
-    this.#isKnown = true;
+  /** What was handed over of it, which its owner need not look up again. */
+  get recollection(): Recollection | undefined {
+    return this.#recollection;
+  }
+
+  /** Hands over what is remembered of an equal token. */
+  remember(recollection: Recollection): void {
+    this.#jwt = recollection.jwt;
+    this.#recollection = recollection;
   }
 }
 
@@ -84,20 +107,8 @@ function readJwt(value: string): UnverifiedJwt | null {
   return payload === null ? null : { header, payload };
 }
 
-// The tokens of one key have one header. Strangers can empty this memory, and never fill it.
-const MAX_HEADERS = 100;
-const MAX_HEADER_LENGTH = 512;
-const headers = new Map<string, Readonly<Record<string, unknown>>>();
-
-function readHeader(part: string): Readonly<Record<string, unknown>> | null {
-  const known = headers.get(part);
-  if (known !== undefined) return known;
-  const header = readPart(part);
-  if (header === null || part.length > MAX_HEADER_LENGTH) return header;
-  if (headers.size >= MAX_HEADERS) headers.clear();
-  headers.set(part, deepFreeze(header));
-  return header;
-}
+// The tokens of one key have one header.
+const readHeader = memo<Readonly<Record<string, unknown>> | null>(part => deepFreeze(readPart(part)));
 
 // One for all: a buffer for each token is memory to make and to collect. No token that is read is longer.
 const scratch = Buffer.allocUnsafeSlow(MAX_TOKEN_LENGTH);

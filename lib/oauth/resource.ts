@@ -1,3 +1,4 @@
+import { memo } from '../core/memo.js';
 import { splitOrigin } from './url.js';
 
 /**
@@ -22,7 +23,7 @@ export function resourceMatcher(resources: readonly string[]): (candidate: strin
   return candidate => {
     if (exact.has(candidate)) return true;
     if (candidate.length > 2_048) return false;
-    // Strangers choose candidates, and a URL takes long to parse: only where the rest fits.
+    // Strangers choose candidates, and a URL takes long to parse: only where the rest fits, and the same one once.
     const { origin, rest } = splitResource(candidate);
     const origins = originsByRest.get(rest);
     const canonical = origins && canonicalOrigin(origin);
@@ -35,9 +36,9 @@ function splitResource(resource: string): { origin: string; rest: string } {
   return { origin, rest: rest.replace(/\/$/, '') };
 }
 
-function canonicalOrigin(origin: string): string | null {
+const canonicalOrigin = memo((origin): string | null => {
   // A backslash or a user name would be read in two ways by two parsers.
   if (origin === '' || /[\\@\s]/.test(origin) || !URL.canParse(origin)) return null;
   const { protocol, host } = new URL(origin);
   return `${protocol}//${host}`;
-}
+});

@@ -1,3 +1,5 @@
+import { memo } from '../core/memo.js';
+
 /** RFC 6749 section 3.3: visible ASCII without `"` and `\`. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
@@ -7,7 +9,16 @@ export function isScopeToken(value: string): boolean {
 
 /** A `scope` value as a list: a string with any white space between its members, or a list. Duplicates collapse. */
 export function parseScopes(value: unknown): readonly string[] {
-  const members = typeof value === 'string' ? value.split(/\s+/) : Array.isArray(value) ? value : [];
+  if (typeof value === 'string') return parseText(value);
+  return Array.isArray(value) ? scopesOf(value) : NONE;
+}
+
+const NONE: readonly string[] = Object.freeze([]);
+
+// The tokens of one client have one text.
+const parseText = memo(text => scopesOf(text.split(/\s+/)));
+
+function scopesOf(members: readonly unknown[]): readonly string[] {
   const scopes = new Set<string>();
   for (const member of members) if (typeof member === 'string' && isScopeToken(member)) scopes.add(member);
   return Object.freeze([...scopes]);

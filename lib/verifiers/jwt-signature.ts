@@ -2,15 +2,24 @@ import { JWSSignatureVerificationFailed } from 'jose/errors';
 import { compactVerify } from 'jose/jws/compact/verify';
 import type { Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
-import { Recent } from '../core/recent.js';
+import { isPromise } from '../core/promise.js';
 import { reject } from '../core/source.js';
-import type { Token } from '../core/token.js';
+import type { Recollection, Token, UnverifiedJwt } from '../core/token.js';
 import type { KeySource } from './keys/key-source.js';
 import type { VerificationKey } from './keys/verification-key.js';
+import { RecentTokens, type Remembered } from './recent-tokens.js';
 
 /** A token without `kid` is tried with this many keys: each costs a signature check. */
 const MAX_CANDIDATES = 4;
 const MAX_REMEMBERED = 5_000;
+
+/** A token that some keys have not signed. */
+interface Failure extends Remembered {
+  /** The serial numbers of the keys, the last tried at the end. */
+  readonly keys: number[];
+  /** What the token says, once it has come again. */
+  jwt: UnverifiedJwt | undefined;
+}
 
 /**
  * Finds the key that signed a token, or says why there is none. Throws `UnavailableError` where it could not tell.
@@ -25,12 +34,30 @@ export type FindSigner = (
 
 export function signatureCheck({ rememberFailures }: { readonly rememberFailures: boolean }): {
   readonly findSigner: FindSigner;
+  /** What is remembered of a token whose signature was found bad. */
+  readonly recall: (token: Token) => Recollection | undefined;
   /** Forgets the signatures that were found bad. */
   readonly forget: () => void;
 } {
-  // Bad signatures only, by token and key, apart from the good ones so that garbage pushes nothing out.
-  const failures = rememberFailures ? new Recent<true>({ max: MAX_REMEMBERED }) : undefined;
-  const isKnownBad = (token: Token, key: VerificationKey) => failures?.has(failureOf(token, key)) === true;
+  // Bad signatures only, apart from the good ones so that garbage pushes nothing out.
+  const failures = rememberFailures
+    ? new RecentTokens<Failure>({ max: MAX_REMEMBERED, maxSize: MAX_REMEMBERED * 4_096 })
+    : undefined;
+  const isKnownBad = (token: Token, key: VerificationKey) => failures?.get(token)?.keys.includes(key.serial) === true;
+
+  const rememberBad = (token: Token, { serial }: VerificationKey): void => {
+    const keys = failures?.get(token)?.keys;
+    if (keys === undefined) failures?.set(token, { owner: failures, tail: token.tail, keys: [serial], jwt: undefined });
+    else if (!keys.includes(serial) && keys.push(serial) > MAX_CANDIDATES) keys.shift();
+  };
+
+  // Most garbage comes once: what it says is read again, and kept, when it comes again.
+  const recall = (token: Token): Recollection | undefined => {
+    const failure = failures?.get(token);
+    if (failure === undefined) return undefined;
+    failure.jwt ??= token.jwt ?? undefined;
+    return failure.jwt && (failure as Failure & Recollection);
+  };
 
   const search = async (
     token: Token,
@@ -49,10 +76,12 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
       for (const key of candidates.slice(0, MAX_CANDIDATES)) {
         if (isKnownBad(token, key)) continue;
         try {
-          await compactVerify(token.value, await key.import(alg), { algorithms: [alg] });
+          const imported = key.import(alg);
+          const material = isPromise(imported) ? await imported : imported;
+          await compactVerify(token.value, material, { algorithms: [alg] });
           return key;
         } catch (error) {
-          if (error instanceof JWSSignatureVerificationFailed) failures?.set(failureOf(token, key), true);
+          if (error instanceof JWSSignatureVerificationFailed) rememberBad(token, key);
         }
       }
       const why = kid !== undefined && !isKnown ? 'unknown_kid' : 'mismatch';
@@ -68,7 +97,7 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
   const findSigner: FindSigner = (token, alg, kid, keys) => {
     const before = keys.generation;
     const settling = keys.settle();
-    if (settling === undefined && failures !== undefined && failures.size > 0) {
+    if (settling === undefined && token.isKnown) {
       const candidates = keys.find(alg, kid).slice(0, MAX_CANDIDATES);
       // The same no as at the end of the search, which would have nothing to wait for.
       if (candidates.length > 0 && candidates.every(key => isKnownBad(token, key)) && !keys.mayRenew())
@@ -77,9 +106,5 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
     return search(token, alg, kid, keys, { before, settling });
   };
 
-  return { findSigner, forget: () => failures?.clear() };
-}
-
-function failureOf(token: Token, key: VerificationKey): string {
-  return `${token.digest}.${key.serial}`;
+  return { findSigner, recall, forget: () => failures?.clear() };
 }

@@ -2,9 +2,8 @@ import type { Identity, Rejection } from '../core/auth-info.js';
 import { excerpt } from '../core/events.js';
 import { deepFreeze } from '../core/freeze.js';
 import { isPromise, isTrue } from '../core/promise.js';
-import { Recent } from '../core/recent.js';
 import { type Answer, type Binding, type BoundSource, reject } from '../core/source.js';
-import type { Token, UnverifiedJwt } from '../core/token.js';
+import type { Recollection, Token, UnverifiedJwt } from '../core/token.js';
 import type { Auth } from '../http/auth.js';
 import { createAuth } from '../http/create-auth.js';
 import { bindAudience } from './audience.js';
@@ -14,10 +13,10 @@ import type { JwtVerifierOptions } from './jwt-options.js';
 import { signatureCheck } from './jwt-signature.js';
 import type { KeySource } from './keys/key-source.js';
 import type { VerificationKey } from './keys/verification-key.js';
+import { RecentTokens, type Remembered } from './recent-tokens.js';
 
 /** What a verified signature proves. Everything else is judged anew on every use, for every composition. */
-interface SignatureFacts {
-  readonly jwt: UnverifiedJwt;
+interface SignatureFacts extends Remembered, Recollection {
   readonly identity: Identity;
   readonly key: VerificationKey;
   readonly from: number;
@@ -44,7 +43,7 @@ export function verifierOf(config: JwtConfig): Auth {
   const verified =
     config.cache === null
       ? undefined
-      : new Recent<SignatureFacts>({
+      : new RecentTokens<SignatureFacts>({
           max: config.cache.maxEntries,
           maxSize: config.cache.maxEntries * 4_096,
         });
@@ -63,7 +62,7 @@ export function verifierOf(config: JwtConfig): Auth {
       if (config.cache !== null) {
         const from = config.now();
         const until = from + config.cache.ttlSeconds * 1_000;
-        verified?.set(token.digest, { jwt, identity, key: signer, from, until }, 3 * token.value.length);
+        verified?.set(token, { owner: verified, tail: token.tail, jwt, identity, key: signer, from, until });
       }
       return accept(identity);
     };
@@ -74,12 +73,12 @@ export function verifierOf(config: JwtConfig): Auth {
     };
 
     return {
-      recall: token => verified?.get(token.digest)?.jwt,
+      recall: token => verified?.get(token) ?? signatures.recall(token),
       claim: ({ jwt }) => (jwt !== null && isOurs(jwt.payload.iss, config) ? 'mine' : 'foreign'),
       verify: token => {
         const jwt = token.jwt as UnverifiedJwt;
         const now = config.now();
-        const facts = token.isKnown ? verified?.get(token.digest) : undefined;
+        const facts = token.isKnown ? verified?.get(token) : undefined;
         // Before `from` the clock has stepped back, and nobody knows how old the facts are.
         const isKnown = facts !== undefined && facts.from <= now && now < facts.until;
         // What header and types decide was decided before the signature was found good.

@@ -8,7 +8,7 @@ import { formatTable, micros, ratio } from './table.mjs';
 
 /**
  * CPU time: ours is at most `limit` times the baseline's. Both are samples by round. The floor, where there is one, is
- * what the same requests take with nothing done for them: where even that is above the limit, nobody can meet the goal.
+ * what the same requests take with nothing judged: where even that is above the limit, nobody can meet the goal.
  */
 export function costsAtMost(limit, { what, ours, baseline, floor, aim, unit = micros }) {
   const value = medianRatio(ours, baseline);

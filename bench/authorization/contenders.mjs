@@ -1,5 +1,5 @@
 import express from 'express';
-import { bare } from './bare.mjs';
+import { bare, postWithHttp } from './bare.mjs';
 
 /**
  * Authorization servers, each as a user of that package would set it up: name → function that puts it on an Express
@@ -12,8 +12,9 @@ export const contenders = {
   'fastmcp OAuthProxy': (app, setting) => fastmcp(app, setting),
   'fastmcp OAuthProxy, no page': (app, setting) => fastmcp(app, setting, { consentRequired: false }),
   'SDK 1 mcpAuthRouter': sdk1,
-  'bare Express and fetch': bare,
-  'bare Express and fetch, no page': (app, setting) => bare(app, setting, { hasPage: false }),
+  'Express, fetch and seals': bare,
+  'Express, fetch and seals, no page': (app, setting) => bare(app, setting, { hasPage: false }),
+  'Express, node:http and seals': (app, setting) => bare(app, setting, { post: postWithHttp }),
 };
 
 const clientId = 'bench-app';

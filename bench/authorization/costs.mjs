@@ -9,13 +9,15 @@ import { startServer, startUpstream } from './processes.mjs';
 const ours = 'express-mcp-auth';
 const fastmcp = 'fastmcp OAuthProxy';
 const sdk1 = 'SDK 1 mcpAuthRouter';
-const floor = 'bare Express and fetch';
+const floor = 'Express, fetch and seals';
+const httpFloor = 'Express, node:http and seals';
 const pageless = name => `${name}, no page`;
 const rounds = 11;
 const slice = 50;
-const warmUp = 600;
-// A registration is one short request: after a few hundred the compiler of V8 is still at work, and its time counts.
-const registrationWarmUp = 3000;
+const sessionCount = 600;
+// In turns, as they are measured: who is warmed up first and waits is cold again when its turn comes.
+const warmUp = 2000;
+const warmUpTurn = 250;
 const registrationRounds = 61;
 
 /** CPU time of the process of each authorization server, per operation: registration, a whole sign-in, a refresh. */
@@ -26,17 +28,16 @@ export async function measureCosts() {
   const only = (...names) => names.map(name => servers[name]);
 
   const registration = await measure(only(ours, sdk1, fastmcp, floor), postInspector, {
-    warmUps: registrationWarmUp,
     turns: registrationRounds,
   });
   const clients = new Map();
-  for (const server of only(ours, fastmcp, floor, pageless(ours), pageless(fastmcp), pageless(floor)))
+  for (const server of only(ours, fastmcp, floor, httpFloor, pageless(ours), pageless(fastmcp), pageless(floor)))
     clients.set(server, await register(server.origin));
   const flow = server => signIn(server.origin, clients.get(server));
-  const withPage = await measure(only(ours, fastmcp, floor), flow);
+  const withPage = await measure(only(ours, fastmcp, floor, httpFloor), flow);
   const withoutPage = await measure(only(pageless(ours), pageless(fastmcp), pageless(floor)), flow);
   const fresh = await measureRefresh(only(ours, fastmcp), flow, 0);
-  const expired = await measureRefresh(only(ours, fastmcp, floor), flow, 3600);
+  const expired = await measureRefresh(only(ours, fastmcp, floor, httpFloor), flow, 3600);
 
   for (const server of [...Object.values(servers), upstream]) await server.stop();
   const against = (samples, rival = fastmcp) => ({
@@ -67,8 +68,12 @@ async function postInspector({ origin }) {
 }
 
 /** CPU time in µs of every server, per operation, one number per round; in turns, the first of a round moves on by one. */
-async function measure(servers, operation, { before = async () => {}, warmUps = warmUp, turns = rounds } = {}) {
-  for (const server of servers) await times(warmUps, index => operation(server, index));
+async function measure(servers, operation, { before = async () => {}, turns = rounds } = {}) {
+  for (let done = 0; done < warmUp; done += warmUpTurn)
+    for (const server of servers) {
+      await before(server);
+      await times(warmUpTurn, index => operation(server, index));
+    }
   const samples = new Map(servers.map(({ name }) => [name, []]));
   for (let round = 0; round < turns; round++) {
     for (let turn = 0; turn < servers.length; turn++) {
@@ -85,13 +90,12 @@ async function measure(servers, operation, { before = async () => {}, warmUps = 
 /** Every operation refreshes another session. Ours asks upstream when the clock says that its token is over. */
 async function measureRefresh(servers, flow, advanceSeconds) {
   const sessions = new Map();
-  for (const server of servers) sessions.set(server, await times(warmUp, () => flow(server)));
+  for (const server of servers) sessions.set(server, await times(sessionCount, () => flow(server)));
   const operation = async (server, index) => {
     const own = sessions.get(server);
     own[index] = await refresh(server.origin, own[index]);
   };
   const before = server => server.advance(advanceSeconds);
-  for (const server of servers) await before(server);
   return measure(servers, operation, { before });
 }
 
@@ -114,7 +118,7 @@ function costTable({ registration, withPage, withoutPage, expired, fresh }) {
       'refresh, with upstream',
       'refresh',
     ],
-    [floor, ours, fastmcp, sdk1].map(name => [
+    [floor, httpFloor, ours, fastmcp, sdk1].map(name => [
       name,
       ...[registration, withPage, withoutPage, expired, fresh].map(samples => cost(samples, name)),
     ]),

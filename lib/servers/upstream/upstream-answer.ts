@@ -17,7 +17,7 @@ export interface AnswerNotes {
  */
 export function tolerantFetch(fetch: Fetch | undefined, notes: AnswerNotes): Fetch {
   return async (input, init) => {
-    const response = await (fetch ?? globalThis.fetch)(input, init);
+    const response = await (fetch?.(input, init) ?? globalThis.fetch(input, lean(init)));
     const text = await readText(response, MAX_BYTES);
     const members = membersOf(text);
     if (members === undefined) return new Response(text, { status: response.status === 200 ? 502 : response.status });
@@ -30,6 +30,12 @@ export function tolerantFetch(fetch: Fetch | undefined, notes: AnswerNotes): Fet
     const headers = { 'Content-Type': 'application/json' };
     return new Response(JSON.stringify(isError ? { error: members.error } : ordinary(members)), { status, headers });
   };
+}
+
+// A request that can be redirected, or belongs to a window, is copied by Node's fetch, and its body becomes a stream that
+// is split in two: a third of what it costs. A redirect is refused in either form.
+function lean(init: RequestInit | undefined): RequestInit {
+  return { ...init, body: String(init?.body), redirect: 'error', window: null };
 }
 
 // What has been parsed need not be written and parsed again: a body of its own would cost as much as the rest of it.

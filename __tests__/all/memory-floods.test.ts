@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 
 describe('the memory of the process', () => {
-  const child = fileURLToPath(new URL('../stores/memory-child.ts', import.meta.url));
-  const run = async (heapMegabytes: number, ...args: string[]) => {
-    const flags = [`--max-old-space-size=${heapMegabytes}`, '--import', 'tsx', child, ...args];
+  const run = async (heapMegabytes: number, child: string, ...args: string[]) => {
+    const file = fileURLToPath(new URL(child, import.meta.url));
+    const flags = [`--max-old-space-size=${heapMegabytes}`, '--import', 'tsx', file, ...args];
     const running = spawn(process.execPath, flags, { env: { ...process.env, NODE_OPTIONS: '' } });
     const [output] = await Promise.all([text(running.stdout), once(running, 'close')]);
     return output;
@@ -20,8 +20,12 @@ describe('the memory of the process', () => {
   ])(
     'survives a flood of %s; no timer keeps it alive',
     async (_, ...flood) => {
-      expect(await run(44, ...flood)).toBe('session kept\n');
+      expect(await run(44, '../stores/memory-child.ts', ...flood)).toBe('session kept\n');
     },
     30_000,
   );
+
+  test('survives a flood of bad tokens that come again, each much larger once it is read', async () => {
+    expect(await run(80, '../verifiers/bad-tokens-child.ts', '500')).toBe('signature\n');
+  }, 30_000);
 });

@@ -1179,6 +1179,14 @@ export const mutations = [
     pattern: '300 kB|attack 100',
   },
   {
+    name: 'upstream: no redirect is followed',
+    file: 'servers/upstream/upstream-answer.ts',
+    find: "redirect: 'error'",
+    replace: "redirect: 'follow'",
+    tests: UPSTREAM,
+    pattern: 'redirect of the token',
+  },
+  {
     name: 'upstream: words of the provider are not repeated',
     file: 'servers/upstream/upstream-leg.ts',
     find: "error !== null && FORWARDED.has(error) ? (error as 'access_denied') : 'server_error';",
@@ -1394,6 +1402,22 @@ export const mutations = [
     replace: "if (typeof cnf !== 'string') return null;",
     tests: JWT,
     pattern: 'attack 51',
+  },
+  {
+    name: 'JWT: a bad signature is bad for the key that was tried',
+    file: 'verifiers/jwt-signature.ts',
+    find: '.keys.includes(key.serial) === true',
+    replace: '.keys.includes(key.serial) !== undefined',
+    tests: ['verifiers/key-sets.test.ts', 'verifiers/token-cache.test.ts'],
+    pattern: 'key',
+  },
+  {
+    name: 'JWT: what is remembered is remembered of the whole token',
+    file: 'core/token.ts',
+    find: 'this.#digest ??= sha256(this.value);',
+    replace: 'this.#digest ??= sha256(this.value.slice(-20));',
+    tests: ['verifiers/token-cache.test.ts'],
+    pattern: 'exchanged|alike',
   },
   {
     name: 'JWT: the signature',

@@ -11,10 +11,11 @@ export function memo<T>(answer: (text: string) => T): (text: string) => T {
     if (text.length > MAX_LENGTH) return answer(text);
     const known = answers.get(text);
     if (known !== undefined || answers.has(text)) return known as T;
-    const found = answer(text);
+    // V8 keeps a whole token, or a whole body, in memory for the sake of a part of it or of a part of that.
+    const copy = Buffer.from(text, 'utf16le').toString('utf16le');
+    const found = answer(copy);
     if (answers.size >= MAX_ANSWERS) answers.clear();
-    // A copy: V8 keeps the whole token in memory for the sake of a part of it.
-    answers.set(Buffer.from(text, 'utf16le').toString('utf16le'), found);
+    answers.set(copy, found);
     return found;
   };
 }

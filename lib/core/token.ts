@@ -41,7 +41,7 @@ export class Token {
     return this.#digest;
   }
 
-  /** A number below 65,536 from its last characters, which few of many tokens share. */
+  /** A number below 65,536 from its last characters, which few of many tokens share: no more of a secret than that. */
   get tail(): number {
     const { value } = this;
     const end = value.length - 2;

@@ -5,6 +5,7 @@ import { excerpt } from '../core/events.js';
 import { isPromise } from '../core/promise.js';
 import { reject } from '../core/source.js';
 import type { Recollection, Token, UnverifiedJwt } from '../core/token.js';
+import { flatSizeOf } from './flat-claims.js';
 import type { KeySource } from './keys/key-source.js';
 import type { VerificationKey } from './keys/verification-key.js';
 import { RecentTokens, type Remembered } from './recent-tokens.js';
@@ -17,9 +18,12 @@ const MAX_REMEMBERED = 5_000;
 interface Failure extends Remembered {
   /** The serial numbers of the keys, the last tried at the end. */
   readonly keys: number[];
-  /** What the token says, once it has come again. */
-  jwt: UnverifiedJwt | undefined;
+  /** What the token says, once it has come again; not where that may take much more room than the token. */
+  readonly jwt: UnverifiedJwt | undefined;
 }
+
+const FAILURE_BYTES = 256;
+const MAX_REMEMBERED_BYTES = 16 * 1_024 * 1_024;
 
 /**
  * Finds the key that signed a token, or says why there is none. Throws `UnavailableError` where it could not tell.
@@ -41,22 +45,30 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
 } {
   // Bad signatures only, apart from the good ones so that garbage pushes nothing out.
   const failures = rememberFailures
-    ? new RecentTokens<Failure>({ max: MAX_REMEMBERED, maxSize: MAX_REMEMBERED * 4_096 })
+    ? new RecentTokens<Failure>({ max: MAX_REMEMBERED, maxSize: MAX_REMEMBERED_BYTES })
     : undefined;
   const isKnownBad = (token: Token, key: VerificationKey) => failures?.get(token)?.keys.includes(key.serial) === true;
 
   const rememberBad = (token: Token, { serial }: VerificationKey): void => {
     const keys = failures?.get(token)?.keys;
-    if (keys === undefined) failures?.set(token, { owner: failures, tail: token.tail, keys: [serial], jwt: undefined });
-    else if (!keys.includes(serial) && keys.push(serial) > MAX_CANDIDATES) keys.shift();
+    if (keys === undefined) {
+      const failure = { owner: failures as object, tail: token.tail, keys: [serial], jwt: undefined };
+      failures?.set(token, failure, FAILURE_BYTES);
+    } else if (!keys.includes(serial) && keys.push(serial) > MAX_CANDIDATES) {
+      keys.shift();
+    }
   };
 
   // Most garbage comes once: what it says is read again, and kept, when it comes again.
   const recall = (token: Token): Recollection | undefined => {
     const failure = failures?.get(token);
-    if (failure === undefined) return undefined;
-    failure.jwt ??= token.jwt ?? undefined;
-    return failure.jwt && (failure as Failure & Recollection);
+    if (failure === undefined || hasParts(failure)) return failure;
+    const { jwt } = token;
+    const size = jwt === null ? undefined : sizeOfParts(jwt);
+    if (jwt === null || size === undefined) return undefined;
+    const whole = { ...failure, jwt };
+    failures?.set(token, whole, FAILURE_BYTES + size);
+    return whole;
   };
 
   const search = async (
@@ -97,7 +109,7 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
   const findSigner: FindSigner = (token, alg, kid, keys) => {
     const before = keys.generation;
     const settling = keys.settle();
-    if (settling === undefined && token.isKnown) {
+    if (settling === undefined && failures?.get(token) !== undefined) {
       const candidates = keys.find(alg, kid).slice(0, MAX_CANDIDATES);
       // The same no as at the end of the search, which would have nothing to wait for.
       if (candidates.length > 0 && candidates.every(key => isKnownBad(token, key)) && !keys.mayRenew())
@@ -107,4 +119,13 @@ export function signatureCheck({ rememberFailures }: { readonly rememberFailures
   };
 
   return { findSigner, recall, forget: () => failures?.clear() };
+}
+
+function hasParts(failure: Failure): failure is Failure & Recollection {
+  return failure.jwt !== undefined;
+}
+
+function sizeOfParts({ header, payload }: UnverifiedJwt): number | undefined {
+  const [first, second] = [flatSizeOf(header), flatSizeOf(payload)];
+  return first === undefined || second === undefined ? undefined : first + second;
 }

@@ -59,10 +59,12 @@ export function verifierOf(config: JwtConfig): Auth {
     const conclude = (token: Token, jwt: UnverifiedJwt, signer: VerificationKey | Rejection): Answer => {
       if ('outcome' in signer) return signer;
       const identity = identityOf(deepFreeze(jwt.payload));
-      if (config.cache !== null) {
+      if (config.cache !== null && verified !== undefined) {
         const from = config.now();
         const until = from + config.cache.ttlSeconds * 1_000;
-        verified?.set(token, { owner: verified, tail: token.tail, jwt, identity, key: signer, from, until });
+        const facts = { owner: verified, tail: token.tail, jwt, identity, key: signer, from, until };
+        // As long as its text, and twice that for what is made of it: the issuer wrote it.
+        verified.set(token, facts, 3 * token.value.length);
       }
       return accept(identity);
     };

@@ -13,10 +13,12 @@ export interface Remembered {
  */
 export class RecentTokens<T extends Remembered> {
   readonly #recent: Recent<T>;
-  // A number that has gone around makes a token be judged anew, which is always safe.
-  #tails: Uint8Array | undefined;
+  readonly #maxSize: number;
+  // How many tokens end so. A number that has gone around makes a token be judged anew, which is always safe.
+  #tails: Uint16Array | undefined;
 
-  constructor(room: Room) {
+  constructor(room: Room & { readonly maxSize: number }) {
+    this.#maxSize = room.maxSize;
     this.#recent = new Recent<T>(room, ({ tail }) => {
       if (this.#tails !== undefined) (this.#tails[tail] as number)--;
     });
@@ -28,11 +30,14 @@ export class RecentTokens<T extends Remembered> {
     return this.#tails === undefined || this.#tails[token.tail] === 0 ? undefined : this.#recent.get(token.digest);
   }
 
-  set(token: Token, value: T): void {
-    this.#tails ??= new Uint8Array(0x1_00_00);
+  /**
+   * @param size what is kept of the token, in bytes; more than there is room for is not kept
+   */
+  set(token: Token, value: T, size: number): void {
+    if (size > this.#maxSize) return;
+    this.#tails ??= new Uint16Array(0x1_00_00);
     (this.#tails[value.tail] as number)++;
-    // As long as its text, and twice that for what is made of it.
-    this.#recent.set(token.digest, value, 3 * token.value.length);
+    this.#recent.set(token.digest, value, size);
   }
 
   clear(): void {

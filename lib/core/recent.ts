@@ -11,7 +11,7 @@ export type Room =
  * What was met lately; the longest unused is forgotten first. Room is made when the first thing is remembered: a cache
  * lays it all out at once, which takes milliseconds, and many verifiers and servers never fill theirs.
  */
-export class Recent<T extends object | true> {
+export class Recent<T extends object> {
   readonly #room: Room;
   readonly #onForget: ((thing: T) => void) | undefined;
   #cache: LRUCache<string, T> | undefined;

@@ -34,7 +34,7 @@ export class Token {
 
   /**
    * SHA-256 of the whole token, the key of every cache: cheaper than the token as a key, keeps tokens out of the heap,
-   * and the time of a look-up says nothing about the secret.
+   * and the time of a look-up says nothing about the secret, but for the few bits of its tail.
    */
   get digest(): string {
     this.#digest ??= sha256(this.value);

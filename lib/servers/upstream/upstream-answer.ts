@@ -17,7 +17,7 @@ export interface AnswerNotes {
  */
 export function tolerantFetch(fetch: Fetch | undefined, notes: AnswerNotes): Fetch {
   return async (input, init) => {
-    const response = await (fetch?.(input, init) ?? globalThis.fetch(input, lean(init)));
+    const response = await (fetch === undefined ? globalThis.fetch(input, lean(init)) : fetch(input, init));
     const text = await readText(response, MAX_BYTES);
     const members = membersOf(text);
     if (members === undefined) return new Response(text, { status: response.status === 200 ? 502 : response.status });

@@ -110,6 +110,12 @@ describe('attack 100: what a provider may answer (PX-15)', () => {
     }
   });
 
+  test('an injected fetch that answers nothing is a failure: our secret takes no other way (attack 100)', async () => {
+    const app = await world({ options: { fetch: () => undefined } });
+    await expectNoSignIn(app, 'temporarily_unavailable');
+    expect(app.provider.of('/token')).toEqual([]);
+  });
+
   test('a provider that never answers is given up after timeoutMs (attack 100)', async () => {
     const app = await world({ upstream: { timeoutMs: 100 } });
     app.provider.intercept.set('/token', () => true);

@@ -550,6 +550,19 @@ describe('cross-origin clients', () => {
     expect(exposed(response.headers).sort()).toEqual([...ours].sort());
   });
 
+  test('an answer that has begun in front of the guard goes on as it was', async () => {
+    const app = express();
+    app.use((_req, res, next) => {
+      res.write('begun, ');
+      next();
+    });
+    app.use(remote());
+    app.use((_req, res) => void res.end('done'));
+    const response = await request(app).get('/mcp').auth(READER, { type: 'bearer' });
+    expect(response.text).toBe('begun, done');
+    expect(response.headers['access-control-allow-origin']).toBeUndefined();
+  });
+
   test('with `cors: false` what the app set before stays as it is', async () => {
     const response = await request(await listening(credentialed, remote({ cors: false })))
       .get('/mcp')

@@ -161,6 +161,18 @@ describe('req.auth, in the shape both MCP SDKs read', () => {
     expect(kept.resource.href).toBe(`${BASE}/mcp`);
   });
 
+  test('J7: each of many calls has a URL of its own', async () => {
+    const auth = remote();
+    const resources = new Set<URL | undefined>();
+    for (let call = 0; call < 100; call++) {
+      const resource = (await auth.verifyToken(READER))?.resource;
+      expect(resource?.href).toBe(`${BASE}/mcp`);
+      if (resource) resource.pathname = '/elsewhere';
+      resources.add(resource);
+    }
+    expect(resources.size).toBe(100);
+  });
+
   test('parallel requests never see each other’s identity', async () => {
     const app = express();
     app.use(remote());

@@ -23,7 +23,7 @@ export function authInfo(
     extra,
   };
   if (identity.expiresAt !== undefined) auth.expiresAt = identity.expiresAt;
-  if (leaf.resource !== undefined) auth.resource = new URL(leaf.resource);
+  if (leaf.newResource !== undefined) auth.resource = leaf.newResource();
   if (resourceMetadataUrl !== undefined) auth.resourceMetadataUrl = resourceMetadataUrl;
   return auth;
 }

@@ -1,6 +1,7 @@
 import { disregard } from '../core/promise.js';
 import type { ChallengeScopes, ScopeSatisfies } from '../core/settings.js';
 import type { BoundSource, Source } from '../core/source.js';
+import { stock } from '../core/stock.js';
 import { DEFAULT_MCP_PATH } from '../oauth/mcp-path.js';
 import { resourceMatcher } from '../oauth/resource.js';
 import { resourceMetadataUrl } from '../oauth/resource-metadata.js';
@@ -16,7 +17,8 @@ export interface Leaf {
   readonly name: string;
   readonly source: Source;
   readonly bound: BoundSource;
-  readonly resource: string | undefined;
+  /** Makes a `URL` of its resource for one request. */
+  readonly newResource: (() => URL) | undefined;
   readonly requiredScopes: readonly string[];
   /** `undefined` where nobody gave a list. */
   readonly ruleOwner: RuleOwner | undefined;
@@ -85,7 +87,8 @@ export function bindLeaves({ source: root, names }: Outline): readonly Leaf[] {
       const name = names.get(source) as string;
       const isResource = resource === undefined ? () => false : resourceMatcher([resource, ...(legacyResources ?? [])]);
       const bound = source.bind({ name, resource, isResource });
-      leaves.push({ name, source, bound, resource, scopeSatisfies, ...scopeRule(source, around) });
+      const newResource = resource === undefined ? undefined : stock(() => new URL(resource));
+      leaves.push({ name, source, bound, newResource, scopeSatisfies, ...scopeRule(source, around) });
       return;
     }
     const inside = {

@@ -119,7 +119,12 @@ export function guardOf(composition: Composition, extraScopes: readonly string[]
   return function mcpGuard(req, res, next) {
     if (cors) {
       if (req.method === 'OPTIONS') return answerPreflight(req, res, METHODS);
-      if (!res.headersSent) allowAnyOrigin(res);
+      try {
+        allowAnyOrigin(res);
+      } catch (error) {
+        // Something in front has answered already. Asked only now, because each look at the response of a framework is dear.
+        if (!res.headersSent) throw error;
+      }
     }
     const answer = gate(req);
     if (!isPromise(answer)) return finish(req, res, next, answer);

@@ -45,12 +45,15 @@ export function placementOf({ plan, hasRoutes, seenAtRoot, warn }: PlacementFact
   let standsAtRoot = false;
   return (req: FrameworkRequest, self: unknown): boolean => {
     const mount = mountOf(req);
-    const hasRoute = req.route !== undefined && req.route !== null;
+    // Most requests that come here: nothing below could change the answer, and each look at a request of Express is dear.
+    if (standsAtRoot && mount === '' && req.url === plan.mcpPath) return true;
+    const { route } = req;
+    const hasRoute = route !== undefined && route !== null;
     // At the root of the app it serves its documents itself; a route takes in its own path only.
     if (mount === '' && !hasRoute) standsAtRoot = true;
     if (mount !== '' && hasRoutes && !standsAtRoot && !seenAtRoot(req)) warn('MCP_AUTH_MOUNT', () => mountText(mount));
     if (hasRoute) {
-      const isOnRoute = req.route?.stack?.some(layer => layer.handle === self) ?? false;
+      const isOnRoute = route.stack?.some(layer => layer.handle === self) ?? false;
       if (!isOnRoute && !fallsUnderGuard(req, mount)) warn('MCP_AUTH_ROUTE', () => routeText(originalPathOf(req)));
       return true;
     }

@@ -42,7 +42,10 @@ class Keeper extends Given {
   }
 
   static find(req: object): Settled | undefined {
-    return Keeper.#read(listOf(req), req) ?? Keeper.#read(req, req);
+    const list = listOf(req);
+    // Whoever found the place in a list taken has kept his own in the request.
+    if (!(#settled in list)) return undefined;
+    return list.#settled.request === req ? list.#settled : Keeper.#read(req, req);
   }
 
   static keep(req: object, settled: Settled): void {

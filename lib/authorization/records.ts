@@ -26,11 +26,9 @@ export type OpenRecords = <T extends object>(kind: string) => Records<T>;
 
 export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string): OpenRecords {
   const ring = derive('store');
-  // Opened records by what the store holds: a read is never skipped, only the decryption of an answer seen before.
-  // The key is part of it: a record that somebody moved does not open in another place, read before or not.
-  const opened = new Recent<{ readonly key: string; readonly value: object }>({
-    maxSize: 16 * 1_024 * 1_024,
-  });
+  // What the store held last under a key, and what that says: a read is never skipped, only the decryption of an answer
+  // seen before. A record that somebody moved does not open in another place, read before or not.
+  const opened = new Recent<Opened<object>>({ maxSize: 16 * 1_024 * 1_024 });
 
   return <T extends object>(kind: string): Records<T> => {
     const keyOf = (id: string) => hash('sha256', `${issuer}\0${kind}\0${id}`, 'base64url');
@@ -38,17 +36,17 @@ export function sealedRecords(store: Store, derive: DeriveKeys, issuer: string):
       const json = JSON.stringify(value);
       const sealed = ring.seal(pack(json), key).toString('base64url');
       // What was just written is what will be read next.
-      opened.set(sealed, { key, value: deepFreeze(value) }, sizeOf(sealed, json));
+      opened.set(key, { value: deepFreeze(value), sealed }, sizeOf(sealed, json));
       return sealed;
     };
     const open = (key: string, sealed: string): T | null => {
-      const known = opened.get(sealed);
-      if (known?.key === key) return known.value as T;
+      const known = opened.get(key);
+      if (known?.sealed === sealed) return known.value as T;
       const plain = ring.open(Buffer.from(sealed, 'base64url'), key);
       if (plain === null) return null;
       const json = unpack(plain);
       const value = deepFreeze(JSON.parse(json) as T);
-      opened.set(sealed, { key, value }, sizeOf(sealed, json));
+      opened.set(key, { value, sealed }, sizeOf(sealed, json));
       return value;
     };
 

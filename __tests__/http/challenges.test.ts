@@ -2,7 +2,15 @@ import type { RequestListener } from 'node:http';
 import { Agent, request as clientRequest } from 'node:http';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import express from 'express';
-import { type Auth, ConfigError, customVerifier, jwtVerifier, multiAuth, UnavailableError } from 'express-mcp-auth';
+import {
+  type Auth,
+  ConfigError,
+  customVerifier,
+  jwtVerifier,
+  multiAuth,
+  staticTokenVerifier,
+  UnavailableError,
+} from 'express-mcp-auth';
 import fc from 'fast-check';
 import request from 'supertest';
 import {
@@ -213,6 +221,18 @@ describe('the Authorization header (RFC 6750 §2.1, RFC 9110 §11.4)', () => {
 });
 
 describe('the WWW-Authenticate header (RFC 6750 §3, RFC 9728 §5.1)', () => {
+  test('a body says that the challenge tells where to get a token only where it does', async () => {
+    const described = async (auth: Auth) => {
+      const { body, headers } = await request(express().use(auth)).get('/mcp').expect(401);
+      return [
+        /says where to get one/.test(body.error_description),
+        /resource_metadata=/.test(`${headers['www-authenticate']}`),
+      ];
+    };
+    expect(await described(remote())).toEqual([true, true]);
+    expect(await described(staticTokenVerifier({ [READER]: { clientId: 'reader' } }))).toEqual([false, false]);
+  });
+
   test('C-8 RS-19: scope is left out where none is required, and no parameter comes twice', async () => {
     const response = await request(await listening(remote())).get('/mcp');
     expect(challengeOf(response.headers['www-authenticate']).params).toEqual({ resource_metadata: METADATA });

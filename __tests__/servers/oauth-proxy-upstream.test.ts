@@ -71,9 +71,18 @@ describe('the way to the provider', () => {
     const asked = world.provider.requests.filter(each => each.path === '/token' || each.path === '/revoke');
     expect(asked).toHaveLength(3);
     for (const { authorization, params } of asked) {
-      expect(/^Basic /.test(authorization ?? '')).toBe(clientAuthMethod === 'client_secret_basic');
+      const basic = `Basic ${Buffer.from(`${UPSTREAM_ID}:${UPSTREAM_SECRET}`).toString('base64')}`;
+      expect(authorization).toBe(clientAuthMethod === 'client_secret_basic' ? basic : undefined);
       expect(params.client_secret).toBe(clientAuthMethod === 'client_secret_post' ? UPSTREAM_SECRET : undefined);
     }
+  });
+
+  test('client_secret_basic escapes what RFC 6749 §2.3.1 demands, and nothing that providers could take literally', async () => {
+    await start({ upstream: { clientId: '0b-1f.id_~', clientSecret: 'a-b_c.d~e*f+g:h%i é' } });
+    await client.connect();
+    const authorization = world.provider.of('/token')[0]?.authorization ?? '';
+    const raw = Buffer.from(authorization.slice('Basic '.length), 'base64').toString();
+    expect(raw).toBe('0b-1f.id_~:a-b_c.d~e*f%2Bg%3Ah%25i+%C3%A9');
   });
 
   test('extra parameters go on every leg: code, refresh and revoke (E3, E4)', async () => {

@@ -24,6 +24,8 @@ export interface Refusals {
 }
 
 const NO_STORE = ['Cache-Control', 'no-store'] as const;
+const NEEDS_TOKEN = 'This MCP server needs an access token. Send it as "Authorization: Bearer <token>".';
+const WHERE_TO_GET_ONE = 'The WWW-Authenticate header of this response says where to get one.';
 const ONE_TOKEN = 'Send exactly one access token: one word after Bearer, in one Authorization header, never in the URL';
 
 /** The refusals of a guard; all that does not depend on the token is written once. */
@@ -43,8 +45,7 @@ export function refusalsOf(plan: Outline, extraScopes: readonly string[]): Refus
       { scopes },
       {
         error: 'unauthorized',
-        error_description:
-          'This MCP server needs an access token. Send it as "Authorization: Bearer <token>"; the WWW-Authenticate header of this response says where to get one.',
+        error_description: resourceMetadataUrl === undefined ? NEEDS_TOKEN : `${NEEDS_TOKEN} ${WHERE_TO_GET_ONE}`,
       },
     ),
     badToken: refusal(

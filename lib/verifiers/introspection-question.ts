@@ -1,6 +1,7 @@
 import { UnavailableError } from '../core/errors.js';
 import { deepFreeze } from '../core/freeze.js';
 import { AnswerError, deadline, type Fetch, failureText, fetchJson } from '../net/fetch-json.js';
+import { basicAuthorization } from '../oauth/basic.js';
 import type { Claims } from './claims.js';
 
 export interface IntrospectionEndpoint {
@@ -36,8 +37,7 @@ export function questionsTo(endpoint: IntrospectionEndpoint): Questions {
   const { url, clientId, clientSecret, method, timeoutMs, fetch } = endpoint;
   const isBasic = method === 'client_secret_basic';
   const headers: Record<string, string> = { 'Content-Type': 'application/x-www-form-urlencoded' };
-  if (isBasic)
-    headers.Authorization = `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`;
+  if (isBasic) headers.Authorization = basicAuthorization(clientId, clientSecret);
   const underWay = new Set<() => void>();
   let isClosed = false;
 
@@ -85,9 +85,4 @@ export function questionsTo(endpoint: IntrospectionEndpoint): Questions {
       for (const abort of underWay) abort();
     },
   };
-}
-
-// RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
-function formEncode(value: string): string {
-  return new URLSearchParams({ '': value }).toString().slice(1);
 }

@@ -2,6 +2,7 @@ import type { AuthorizationServer, Client, ClientAuth, TokenEndpointResponse } f
 import { UnavailableError } from '../../core/errors.js';
 import { publish } from '../../core/events.js';
 import { deadline, type Fetch, failureText } from '../../net/fetch-json.js';
+import { basicAuthorization } from '../../oauth/basic.js';
 import { type AnswerNotes, tolerantFetch } from './upstream-answer.js';
 import type { UpstreamConfig } from './upstream-config.js';
 
@@ -118,7 +119,7 @@ export class TokenEndpoint {
       ...(endpoints.promisesIss && { authorization_response_iss_parameter_supported: true }),
     };
     const auth = {
-      client_secret_basic: () => oauth.ClientSecretBasic(clientSecret),
+      client_secret_basic: () => basicAuth(clientId, clientSecret),
       client_secret_post: () => oauth.ClientSecretPost(clientSecret),
       none: () => oauth.None(),
     }[clientAuthMethod]();
@@ -147,4 +148,10 @@ export class TokenEndpoint {
     publish('upstream_failed', undefined, () => ({ leg, message }));
     return new UnavailableError('the identity provider gave no usable answer', { cause: error });
   }
+}
+
+// oauth4webapi escapes each hyphen and dot too, which providers that do not decode take for another client.
+function basicAuth(clientId: string, clientSecret: string): ClientAuth {
+  const authorization = basicAuthorization(clientId, clientSecret);
+  return (_as, _client, _body, headers) => headers.set('authorization', authorization);
 }

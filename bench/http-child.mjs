@@ -11,8 +11,9 @@ import { tokens } from './tokens.mjs';
  * One process of `http.mjs`: an Express app per contender and one without any, in turns; the load comes from another
  * process. Sends home `{ RS256, ES256 }`, each of them the samples by round of every app.
  */
-const rounds = 15;
-const requestsPerRound = 300;
+const rounds = 5;
+// Long turns: the first some hundred requests after another app's find the caches of the processor full of that one.
+const requestsPerRound = 2000;
 const distinctTokens = 500;
 // The first time: before that the compiler of V8 is still at work, and its threads count too.
 const coldRequests = 10_000;

@@ -1,4 +1,5 @@
-const BATCH = 32;
+// More of them would save little more, and an app may have thousands of compositions.
+const BATCH = 16;
 
 /**
  * Hands out something fresh each time, made some at a time: what takes the platform long at first, because a busy server

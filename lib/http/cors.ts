@@ -8,10 +8,10 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 
 /** Any origin, no credentials. What the app has set before stays, and only gains the exposed names. */
 export function allowAnyOrigin(res: ServerResponse): void {
-  // These names are written small: Node would have to make them so, several times for each answer.
-  if (!res.hasHeader('access-control-allow-origin')) res.setHeader('access-control-allow-origin', '*');
+  // Names to look for are written small: Node would have to make them so, for each answer.
+  if (!res.hasHeader('access-control-allow-origin')) res.setHeader('Access-Control-Allow-Origin', '*');
   const before = res.getHeader('access-control-expose-headers');
-  res.setHeader('access-control-expose-headers', before === undefined ? EXPOSED_VALUE : merge(before, EXPOSED));
+  res.setHeader('Access-Control-Expose-Headers', before === undefined ? EXPOSED_VALUE : merge(before, EXPOSED));
 }
 
 /** Answers an OPTIONS request: the named methods, `Authorization`, and whatever was asked for. */

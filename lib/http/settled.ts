@@ -43,7 +43,7 @@ class Keeper extends Given {
 
   static find(req: object): Settled | undefined {
     const list = listOf(req);
-    // Whoever found the place in a list taken has kept his own in the request.
+    // Most requests are new to every guard. Whoever has kept his own in the request itself found this list taken.
     if (!(#settled in list)) return undefined;
     return list.#settled.request === req ? list.#settled : Keeper.#read(req, req);
   }

@@ -11,9 +11,10 @@ import { tokens } from './tokens.mjs';
  * One process of `http.mjs`: an Express app per contender and one without any, in turns; the load comes from another
  * process. Sends home `{ RS256, ES256 }`, each of them the samples by round of every app.
  */
-const rounds = 5;
-// Long turns: the first some hundred requests after another app's find the caches of the processor full of that one.
-const requestsPerRound = 2000;
+const rounds = 20;
+const requestsPerRound = 300;
+// Off the clock, at the start of a turn: the first requests after another app's find the processor's caches full of it.
+const requestsBefore = 300;
 const distinctTokens = 500;
 // The first time: before that the compiler of V8 is still at work, and its threads count too.
 const coldRequests = 10_000;
@@ -45,10 +46,10 @@ function app(middleware) {
 
 async function measureServers(warmUp) {
   for (const name in servers) await load(name, warmUp);
-  return interleave(Object.keys(servers), rounds, name => ({
-    operations: requestsPerRound,
-    run: () => load(name, requestsPerRound),
-  }));
+  return interleave(Object.keys(servers), rounds, async name => {
+    await load(name, requestsBefore);
+    return { operations: requestsPerRound, run: () => load(name, requestsPerRound) };
+  });
 }
 
 async function load(name, requests) {

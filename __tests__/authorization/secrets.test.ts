@@ -88,7 +88,7 @@ describe('keys derived from upstream.clientSecret', () => {
     for (let count = 0; count < 2; count++)
       expect((await at(rotated, client).refresh(tokens.refresh_token)).status).toBe(503);
     expect(Buffer.from(String(world.provider.requests[0]?.authorization).slice(6), 'base64').toString()).toContain(
-      encodeURIComponent('the-next-one').replaceAll('-', '%2D'),
+      ':the-next-one',
     );
   });
 });

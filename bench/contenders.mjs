@@ -10,6 +10,9 @@ import { Passport } from 'passport';
 import { Strategy as BearerStrategy } from 'passport-http-bearer';
 import { resource } from './tokens.mjs';
 
+/** The app without any of them. */
+export const bare = 'bare Express 5';
+
 /**
  * Ways to protect the resource with the tokens of one issuer, each as a user of that package would write it:
  * name → function from `{ issuer, jwksUri }` to an Express middleware.

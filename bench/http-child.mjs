@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import express from 'express';
-import { contenders } from './contenders.mjs';
+import { bare, contenders } from './contenders.mjs';
 import { listen, startIssuer } from './issuer.mjs';
 import { interleave } from './measure.mjs';
 import { tokens } from './tokens.mjs';
@@ -21,7 +21,7 @@ const coldRequests = 10_000;
 const warmUpRequests = 2000;
 
 const issuer = await startIssuer('RS256', 'ES256');
-const servers = { bare: await listen(createServer(app())) };
+const servers = { [bare]: await listen(createServer(app())) };
 for (const [name, make] of Object.entries(contenders)) servers[name] = await listen(createServer(app(make(issuer))));
 const client = fork(new URL('http-client.mjs', import.meta.url));
 

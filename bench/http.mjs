@@ -1,6 +1,5 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { contenders } from './contenders.mjs';
+import { reportOf } from './child.mjs';
+import { bare, contenders } from './contenders.mjs';
 import { keepsAtLeast } from './goals.mjs';
 import { median, medianRatio } from './measure.mjs';
 import { formatTable, micros } from './table.mjs';
@@ -12,40 +11,31 @@ const processes = 3;
 /** Real requests over loopback to one Express app per contender, all of them in one process; and that several times. */
 export async function measureHttp() {
   const runs = [];
-  for (let index = 0; index < processes; index++) runs.push(await oneProcess());
+  for (let index = 0; index < processes; index++) runs.push(await reportOf('http-child.mjs'));
   const measured = ['RS256', 'ES256'].map(alg => ({
     alg,
     samples: name => runs.flatMap(run => run[alg][name]),
-    ofBare: runs.map(run => medianRatio(run[alg].bare, run[alg][ours])),
+    ofBare: runs.map(run => medianRatio(run[alg][bare], run[alg][ours])),
   }));
   return { goals: measured.map(goal), table: `${contenderTable(measured)}\n\n${processTable(measured)}` };
-}
-
-async function oneProcess() {
-  const child = fork(new URL('http-child.mjs', import.meta.url));
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`http-child.mjs ended with ${code} before it reported`);
-  });
-  const [measured] = await Promise.race([once(child, 'message'), ended]);
-  return measured;
 }
 
 const goal = ({ alg, samples }) =>
   keepsAtLeast(0.8, {
     what: `HTTP: repeat token, ${alg}, against bare Express`,
     ours: samples(ours),
-    baseline: samples('bare'),
+    baseline: samples(bare),
     aim: 0.9,
   });
 
 const contenderTable = measured =>
   formatTable(
     ['over HTTP, CPU per request', ...measured.flatMap(({ alg }) => [alg, 'of bare'])],
-    ['bare', ...Object.keys(contenders)].map(name => [
-      name === 'bare' ? 'bare Express 5' : name,
+    [bare, ...Object.keys(contenders)].map(name => [
+      name,
       ...measured.flatMap(({ samples }) => [
         micros(median(samples(name))),
-        medianRatio(samples('bare'), samples(name)).toFixed(2),
+        medianRatio(samples(bare), samples(name)).toFixed(2),
       ]),
     ]),
   );

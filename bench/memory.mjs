@@ -1,16 +1,11 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { reportOf } from './child.mjs';
 import { megabytes } from './table.mjs';
 
 const growthLimit = 3e6;
 
 /** The heap of a fresh process at 10 % and at 100 % of a million verifications, all caches full. */
 export async function measureMemory() {
-  const child = fork(new URL('memory-child.mjs', import.meta.url), { execArgv: ['--expose-gc'] });
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`memory-child.mjs ended with ${code} before it reported`);
-  });
-  const [heap] = await Promise.race([once(child, 'message'), ended]);
+  const heap = await reportOf('memory-child.mjs', { execArgv: ['--expose-gc'] });
   const [start, end] = [heap.at(0), heap.at(-1)];
   const growth = end - start;
   return {

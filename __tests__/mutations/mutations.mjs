@@ -1024,6 +1024,13 @@ export const mutations = [
     pattern: 'attack (46|86)',
   },
   {
+    name: 'store: what was opened before counts only for what the store holds now',
+    file: 'authorization/records.ts',
+    find: 'known?.sealed === sealed',
+    replace: 'known !== undefined',
+    tests: STORAGE,
+  },
+  {
     name: 'store: keys are hashed',
     file: 'authorization/records.ts',
     find: "hash('sha256', `${issuer}\\0${kind}\\0${id}`, 'base64url')",

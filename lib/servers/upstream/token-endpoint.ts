@@ -8,10 +8,10 @@ import type { UpstreamConfig } from './upstream-config.js';
 
 // Loaded with the first sign-in: an app that only verifies tokens never needs it.
 type OAuth = typeof import('oauth4webapi');
-let loading: Promise<OAuth> | undefined;
-const load = (): Promise<OAuth> => {
-  loading ??= import('oauth4webapi');
-  return loading;
+let loaded: OAuth | undefined;
+const load = async (): Promise<OAuth> => {
+  loaded ??= await import('oauth4webapi');
+  return loaded;
 };
 
 /** What the token endpoint gave for a code or a refresh token. */
